@@ -7,12 +7,26 @@ use crate::cli::error::{CommandError, ErrorKind};
 use crate::cli::exit::Exit;
 use crate::cli::flags::{AccountArgs, ConnectionArgs, DesiredStateArgs, FleetArgs, PathArgs};
 use crate::cli::io::output::Output;
-use crate::plan::{Overrides, Run};
+use crate::plan::{AccountPlan, Commands, Overrides, Run};
+use crate::report::view::accounts_with_problems;
 
 /// Prints a follow-up command and its purpose, unless quiet, in a CI job or with JSON output.
 pub(crate) fn print(output: &Output, line: &str, purpose: &str) {
     if output.is_interactive() {
         output.status(format_args!("\nNext:\n  {line}  # {purpose}"));
+    }
+}
+
+/// Returns the command of this run, and its paths and connection flags for other commands.
+pub(crate) fn commands(fleet: &FleetArgs) -> Commands {
+    let words: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|word| format!(" {}", quoted(&word.to_string_lossy())))
+        .collect();
+    let arguments = ShellCommand::fleet_args(fleet).line("");
+    Commands {
+        repeat: Some(format!("riskform{}", words.concat())),
+        arguments: arguments.trim_start_matches("riskform ").to_owned(),
     }
 }
 
@@ -46,14 +60,20 @@ impl ShellCommand {
 
     /// Returns the paths and the flags for files.
     pub(crate) fn of_desired(desired: &DesiredStateArgs) -> Self {
-        let mut words = ShellCommand::of_who(&desired.who);
-        let (limits, root) = (desired.limits.as_ref(), desired.paths.root.as_ref());
-        words.flag("--limits", limits.map(|path| path.display()));
-        words.flag("--root", root.map(|path| path.display()));
+        let mut words = ShellCommand::of_selection(desired);
         match desired.paths.paths.as_slice() {
             [path] => words.path(path),
             several => several.iter().for_each(|path| words.word(path)),
         }
+        words
+    }
+
+    /// Returns the flags for files, without paths.
+    fn of_selection(desired: &DesiredStateArgs) -> Self {
+        let mut words = ShellCommand::of_who(&desired.who);
+        let (limits, root) = (desired.limits.as_ref(), desired.paths.root.as_ref());
+        words.flag("--limits", limits.map(|path| path.display()));
+        words.flag("--root", root.map(|path| path.display()));
         words
     }
 
@@ -99,15 +119,30 @@ impl ShellCommand {
     }
 }
 
-/// Returns the follow-up command for a drift notification.
+/// Returns the follow-up command for a drift notification: it shows the most severe accounts.
 pub(crate) fn next_command_after_drift(
     result: Result<&Run, &CommandError>,
     fleet: &FleetArgs,
 ) -> Option<String> {
+    const MAX_FILES: usize = 5;
     let words = || ShellCommand::fleet_args(fleet);
     match result {
-        Ok(run) if run.accounts.iter().any(|account| account.has_drift()) => {
-            Some(words().line("plan"))
+        Ok(run) if run.accounts.iter().any(AccountPlan::has_drift) => {
+            let accounts = accounts_with_problems(run).into_iter();
+            let mut files: Vec<&str> = Vec::new();
+            for account in accounts.filter(|account| account.has_drift()) {
+                if !files.contains(&&*account.source) {
+                    files.push(&account.source);
+                }
+            }
+            files.truncate(MAX_FILES);
+            let mut words = ShellCommand::of_connect(&fleet.connect)
+                .and(ShellCommand::of_selection(&fleet.desired));
+            match files.as_slice() {
+                [file] => words.path(Path::new(file)),
+                files => files.iter().for_each(|file| words.word(Path::new(file))),
+            }
+            Some(words.line("drift"))
         }
         Ok(run) if Exit::from_run(run, &[], None) == Exit::Done => None,
         Ok(_) => Some(words().line("doctor")),

@@ -6,14 +6,15 @@ use crate::cli::flags::FleetArgs;
 use crate::cli::io::output::Output;
 use crate::cli::io::terminal::Progress;
 use crate::cli::load;
+use crate::cli::next_steps;
 use crate::cli::session::Session;
 use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::address::Address;
 use crate::model::context::{Context, IdentityProvider};
 use crate::model::text::pluralize;
 use crate::plan::{
-    AccountError, AccountPlan, Format, Glob, GlobMatch, Options, Run, needs_identity_providers,
-    plan, resolve_identity_providers,
+    AccountError, AccountPlan, Commands, Format, Glob, GlobMatch, Options, Run,
+    needs_identity_providers, plan, resolve_identity_providers,
 };
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
@@ -32,6 +33,7 @@ pub(crate) struct Planner<'a> {
     /// Number of accounts to process at once.
     parallelism: usize,
     output: &'a Output,
+    commands: Commands,
 }
 
 impl<'a> Planner<'a> {
@@ -50,6 +52,7 @@ impl<'a> Planner<'a> {
             context,
             parallelism: fleet.parallelism(),
             output,
+            commands: next_steps::commands(fleet),
         }
     }
 
@@ -73,7 +76,10 @@ impl<'a> Planner<'a> {
     /// Returns the result of this run.
     pub(crate) fn run(&self, format: Format, accounts: Vec<AccountPlan>) -> Run {
         let base_url = self.session.base_url().to_string();
-        Run::new(format, base_url, accounts, Timestamp::now())
+        Run {
+            commands: self.commands.clone(),
+            ..Run::new(format, base_url, accounts, Timestamp::now())
+        }
     }
 
     /// Reads and plans every account and keeps only the result of `keep`. The results are in the order of the accounts.

@@ -36,6 +36,16 @@ pub(crate) fn write(
     ci::report_digest(output, &digest);
     let is_complete = (run.accounts.iter())
         .all(|account| account.status == Status::Ok && account.violations.is_empty());
+    if run
+        .accounts
+        .iter()
+        .any(|account| !account.violations.is_empty())
+    {
+        output.status(format_args!(
+            "Saved {name} for review (digest {digest}). A blocked plan cannot be applied."
+        ));
+        return Ok(());
+    }
     if !is_complete {
         output.status(format_args!("Saved the plan to {name} (digest {digest})."));
         return Ok(());

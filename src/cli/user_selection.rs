@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use crate::cli::error::{CommandError, ErrorKind};
 use crate::model::behavior::RiskLevel;
+use crate::model::text::pluralize;
 use crate::model::user::{UserId, UserRisk};
-use crate::report::text::pluralize;
 
 /// A user ID or an email address.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -283,7 +283,7 @@ fn named(integrations: &[Integration]) -> BTreeMap<String, &Integration> {
 }
 
 /// Returns the name for a host, such as `corp-okta-com-8443` for `https://corp.okta.com:8443`.
-fn name_from_host(url: &str) -> String {
+pub(crate) fn name_from_host(url: &str) -> String {
     let host = url.strip_prefix("https://").unwrap_or(url);
     let name: String = host
         .chars()

@@ -13,8 +13,7 @@ use uuid::Uuid;
 
 use crate::model::text::hex;
 
-use super::payload::webhook_payload;
-use super::slack::slack_payload;
+use super::payload::{slack_payload, webhook_payload};
 use super::target::{Target, TargetKind};
 use super::{Message, Settings};
 

@@ -7,8 +7,8 @@ use crate::model::account::AccountId;
 use crate::model::address::Address;
 use crate::model::finding::FailureKind;
 use crate::plan::{Action, FieldChange, PlanError, UnlistedSettings, sha256};
+use crate::report::view::accounts_with_problems;
 
-use super::payload::accounts_with_problems;
 use super::{CheckResult, Message, Outcome};
 
 /// The last notification of drift or an error. Contains only a digest of the findings.

@@ -13,7 +13,6 @@
 mod delivery;
 mod delivery_record;
 mod payload;
-mod slack;
 mod target;
 
 use std::time::Duration;

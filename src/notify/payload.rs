@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::model::account::AccountId;
 use crate::model::address::Name;
-use crate::plan::{
-    AccountError, AccountPlan, Change, Note, PlanError, Run, Status, Totals, UnlistedResource,
-};
-use crate::report::text::pluralize;
+use crate::plan::{AccountError, Change, Note, PlanError, Run, Status, Totals, UnlistedResource};
+use crate::report::slack::{self, SlackEscaped};
+use crate::report::summary::Summary;
+use crate::report::view::accounts_with_problems;
 
 use super::{CheckResult, Message, Outcome};
 
@@ -24,6 +25,7 @@ struct Notification<'a> {
     format: &'static str,
     outcome: Outcome,
     text: String,
+    subject: String,
     run_url: Option<&'a str>,
     next: Option<&'a str>,
     riskform_version: &'static str,
@@ -63,6 +65,7 @@ pub(super) fn webhook_payload(message: &Message<'_>) -> String {
         format: NOTIFICATION_FORMAT,
         outcome: message.outcome,
         text: headline(message),
+        subject: subject(message),
         run_url: message.run_url,
         next: message.next,
         riskform_version: env!("CARGO_PKG_VERSION"),
@@ -113,98 +116,48 @@ fn fill<'a>(notification: &mut Notification<'a>, document: &'a Run) {
     notification.accounts_omitted = noteworthy.count();
 }
 
-/// Returns the accounts with errors or drift, most severe first.
-pub(super) fn accounts_with_problems(document: &Run) -> Vec<&AccountPlan> {
-    let accounts = document.accounts.iter();
-    let mut noteworthy: Vec<&AccountPlan> = accounts
-        .filter(|account| account.status == Status::Error || account.has_drift())
-        .collect();
-    noteworthy.sort_by_key(|account| {
-        let changes = account.changes.iter();
-        let gravest = changes.map(Severity::of_change).min();
-        match account.status {
-            Status::Error | Status::Ambiguous => Severity::Failed,
-            Status::Ok => gravest.unwrap_or(Severity::Unlisted),
-        }
-    });
-    noteworthy
-}
-
-/// Severity of a finding, most severe first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Severity {
-    /// The account's state is unknown.
-    Failed,
-    /// Protection is weaker than declared.
-    Weaker,
-    Different,
-    Unlisted,
-    /// Context that is unknown.
-    Unavailable,
-}
-
-impl Severity {
-    pub(super) fn of_change(change: &Change) -> Self {
-        match change.live_weaker() {
-            Some(_) => Severity::Weaker,
-            None => Severity::Different,
-        }
-    }
-}
-
 /// Returns the message in one line.
-pub(super) fn headline(message: &Message<'_>) -> String {
+fn headline(message: &Message<'_>) -> String {
     match message.finding {
         CheckResult::Failed { .. } => "riskform: drift check failed".to_owned(),
-        CheckResult::Accounts(document) => {
-            let accounts = pluralize(document.accounts.len(), "account");
-            match findings(document) {
-                _ if message.outcome == Outcome::Resolved => {
-                    format!("riskform: {accounts} as declared again")
-                }
-                findings if findings.is_empty() => format!("riskform: no drift in {accounts}"),
-                findings => format!("riskform drift: {} ({accounts})", findings.join(", ")),
-            }
-        }
+        CheckResult::Accounts(run) => match (message.outcome, run.accounts.len()) {
+            (Outcome::Resolved, 1) => "riskform: 1 account as declared again".to_owned(),
+            (Outcome::Resolved, all) => format!("riskform: all {all} accounts as declared again"),
+            _ => Summary::of(run).title,
+        },
     }
 }
 
-fn findings(document: &Run) -> Vec<String> {
-    let accounts = document.accounts.iter();
-    let changes = accounts.clone().flat_map(|account| &account.changes);
-    let Totals {
-        ambiguous,
-        failed_accounts: failed,
-        ..
-    } = document.totals();
-    let [differing, weaker, unlisted] = [
-        changes.clone().count(),
-        changes
-            .filter(|change| change.live_weaker().is_some())
-            .count(),
-        accounts.flat_map(AccountPlan::reported).count(),
-    ];
-    let mut findings = Vec::new();
-    if weaker > 0 {
-        findings.push(format!("{weaker} weaker"));
+/// Returns the message in one line, with the names of the most severe accounts.
+fn subject(message: &Message<'_>) -> String {
+    match (message.finding, message.outcome) {
+        (CheckResult::Accounts(run), Outcome::Drift | Outcome::Error) => Summary::of(run).subject,
+        _ => headline(message),
     }
-    if unlisted > 0 {
-        findings.push(format!("{unlisted} unlisted"));
-    }
-    match (differing - weaker, findings.is_empty()) {
-        (0, _) => {}
-        (1, true) => findings.push("1 differs".to_owned()),
-        (others, true) => findings.push(format!("{others} differ")),
-        (1, false) => findings.push("1 other differs".to_owned()),
-        (others, false) => findings.push(format!("{others} others differ")),
-    }
-    if ambiguous > 0 {
-        findings.push(format!("{ambiguous} ambiguous"));
-    }
-    if failed > 0 {
-        findings.push(format!("{failed} failed"));
-    }
-    findings
+}
+
+/// Returns the JSON body for Slack's incoming webhooks.
+pub(super) fn slack_payload(message: &Message<'_>) -> String {
+    let symbol = match message.outcome {
+        Outcome::Ok | Outcome::Resolved => ":white_check_mark:",
+        Outcome::Drift => ":warning:",
+        Outcome::Error => ":x:",
+    };
+    let lines = match message.finding {
+        CheckResult::Accounts(run) => slack::lines(run),
+        CheckResult::Failed { message, help, .. } => {
+            let lines = std::iter::once(message).chain(help);
+            lines.map(|line| SlackEscaped(line).to_string()).collect()
+        }
+    };
+    let text = slack::text(
+        symbol,
+        &headline(message),
+        &lines,
+        message.next,
+        message.run_url,
+    );
+    json!({ "text": text, "unfurl_links": false, "unfurl_media": false }).to_string()
 }
 
 #[cfg(test)]
@@ -342,14 +295,11 @@ pub(super) mod tests {
         };
         assert_eq!(
             headline(Outcome::Error, &document),
-            "riskform drift: 1 weaker, 1 unlisted, 2 others differ, 1 failed (3 accounts)"
+            "riskform drift: 1 weaker, 1 unlisted integration, 2 others differ, 1 failed (3 accounts)"
         );
         document.accounts.truncate(2);
         document.accounts.remove(0);
-        assert_eq!(
-            headline(Outcome::Ok, &document),
-            "riskform: no drift in 1 account"
-        );
+        assert_eq!(headline(Outcome::Ok, &document), "riskform drift: none");
         assert_eq!(
             headline(Outcome::Resolved, &document),
             "riskform: 1 account as declared again"
@@ -398,5 +348,70 @@ pub(super) mod tests {
             "riskform.yaml: file not found"
         );
         assert_eq!(notification["accounts"], json!([]));
+    }
+
+    fn text(outcome: Outcome, finding: CheckResult<'_>) -> String {
+        let payload = slack_payload(&message(outcome, finding));
+        let payload: Value = serde_json::from_str(&payload).unwrap();
+        payload["text"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_channel_reads_what_differs_and_nothing_in_it_is_obeyed() {
+        let document = document();
+        insta::assert_snapshot!(text(Outcome::Error, CheckResult::Accounts(&document)), @"
+        :x: *riskform drift: 1 weaker, 1 unlisted integration, 2 others differ, 1 failed* (3 accounts)
+        • 1 account failed: `staging`: the API answered 500; for '&lt;b&gt;'
+        • *weaker* `production` `behavior.sentinel_one` is off, unlisted
+        • `production` `integration.corporate-okta` is missing: tenant_url https://x.okta.com, active true
+        • *unlisted integration* `production` `https://x.okta.com`, active
+        • `production` `behavior.imp_travel` is &lt;!channel&gt;, declared high
+        Next: `riskform plan accounts`
+        <https://ci.example/run/1|View run>
+        ");
+        insta::assert_snapshot!(text(Outcome::Error, FILES), @r"
+        :x: *riskform: drift check failed*
+        • riskform.yaml: file not found
+        • write one
+        Next: `riskform plan accounts`
+        <https://ci.example/run/1|View run>
+        ");
+    }
+
+    #[test]
+    fn what_is_the_same_in_many_accounts_is_told_once() {
+        let mut document = document();
+        let failed = document.accounts.pop().unwrap();
+        let drifted = document.accounts.remove(0);
+        for index in 0..50 {
+            for account in [&failed, &drifted] {
+                let mut account = account.clone();
+                account.name = format!("{}-{index}", account.label()).parse().ok();
+                document.accounts.push(account);
+            }
+        }
+        insta::assert_snapshot!(text(Outcome::Error, CheckResult::Accounts(&document)), @"
+        :x: *riskform drift: 50 weaker, 50 unlisted integrations, 100 others differ, 50 failed* (101 accounts)
+        • 50 accounts failed: `staging-0`, `staging-1`, `staging-2`, `staging-3`, `staging-4` and 45 more: the API answered 500; for '&lt;b&gt;'
+        • *weaker* 50 accounts: `production-0`, `production-1`, `production-2`, `production-3`, `production-4` and 45 more: `behavior.sentinel_one` is off, unlisted
+        • 50 accounts: `production-0`, `production-1`, `production-2`, `production-3`, `production-4` and 45 more: `integration.corporate-okta` is missing: tenant_url https://x.okta.com, active true
+        • 50 accounts: `production-0`, `production-1`, `production-2`, `production-3`, `production-4` and 45 more: `behavior.imp_travel` is &lt;!channel&gt;, declared high
+        • *unlisted integration* 50 accounts: `production-0`, `production-1`, `production-2`, `production-3`, `production-4` and 45 more: `integration[ID] in 50 accounts (production-0, production-1, production-2, production-3, production-4 and 45 more)` https://x.okta.com
+        Next: `riskform plan accounts`
+        <https://ci.example/run/1|View run>
+        ");
+    }
+
+    #[test]
+    fn a_long_report_is_cut_and_says_so() {
+        let mut document = document();
+        let failed = document.accounts.pop().unwrap();
+        document.accounts = vec![failed; crate::report::slack::MAX_ITEMS + 7];
+        for (index, account) in document.accounts.iter_mut().enumerate() {
+            let error = account.error.as_mut().unwrap();
+            error.message = format!("the API answered {}", 500 + index);
+        }
+        let text = text(Outcome::Error, CheckResult::Accounts(&document));
+        assert!(text.contains("\n… and 7 more\nNext: "), "{text}");
     }
 }

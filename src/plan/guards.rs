@@ -237,17 +237,16 @@ fn unmatched_protected_item(item: &ProtectedItem) -> Note {
 /// Keeps one warning for each item of `guards.protected`, and only if the item matches nothing in any account that declares it.
 pub(super) fn merge_unmatched_protected_items(accounts: &mut [AccountPlan]) {
     let mut matched: BTreeSet<String> = BTreeSet::new();
-    for account in accounts.iter().filter(|account| account.error.is_none()) {
-        let items = account.desired().guards.protected.iter();
+    for account in accounts.iter() {
+        let desired = account.desired.iter();
+        let items = desired.flat_map(|desired| &desired.guards.protected);
         let items = items.filter(|item| !account.notes.contains(&unmatched_protected_item(item)));
         matched.extend(items.map(|item| item.text.clone()));
     }
     let mut seen = matched;
-    for account in accounts
-        .iter_mut()
-        .filter(|account| account.error.is_none())
-    {
-        for item in &account.desired().clone().guards.protected {
+    for account in accounts.iter_mut() {
+        let desired = account.desired.clone();
+        for item in desired.iter().flat_map(|desired| &desired.guards.protected) {
             let note = unmatched_protected_item(item);
             if !seen.insert(item.text.clone()) {
                 account.notes.retain(|other| *other != note);

@@ -67,8 +67,9 @@ pub use operation::{
 };
 pub use policies::{
     LevelPolicies, PolicyName, affects_levels, policies_for_level, unassigned_levels,
+    unassigned_policies,
 };
-pub use run::{AccountPlan, FailedAccount, Format, GlobMatch, Run, Status, Unchanged};
+pub use run::{AccountPlan, Commands, FailedAccount, Format, GlobMatch, Run, Status, Unchanged};
 pub use saved_plan::{MAX_SAVED_PLAN_BYTES, PlanInput, SavedPlan, SavedPlanError};
 pub use totals::{ApplyTotals, RunWithTotals, Totals};
 
@@ -205,7 +206,7 @@ pub fn plan(
     unlisted.extend(unlisted_integrations);
     notes.retain(|note| note.address.as_ref().is_none_or(includes));
     notes.extend(guards::unmatched_protected_items(desired, &matches));
-    notes.extend(policies::notes(&context.access, &changes, purpose));
+    notes.extend(policies::notes(&context.access, live, &changes, purpose));
     let mut violations = Vec::new();
     if purpose == Purpose::Drift {
         notes.retain(|note| note.kind.applies_to_drift());

@@ -34,6 +34,7 @@ string_enum! {
         BrieflyActive = "briefly_active",
         LevelChanged = "level_changed",
         PoliciesAffected = "policies_affected",
+        LevelUnassigned = "level_unassigned",
         PoliciesUnknown = "policies_unknown",
         PoliciesSkipped = "policies_skipped",
         AttributionUnavailable = "attribution_unavailable",
@@ -64,6 +65,7 @@ impl NoteKind {
             | NoteKind::MatchedByGeneratedReference
             | NoteKind::ConflictingMatches
             | NoteKind::TenantMismatch
+            | NoteKind::LevelUnassigned
             | NoteKind::PoliciesUnknown
             | NoteKind::PoliciesSkipped
             | NoteKind::WouldMatchUnlisted

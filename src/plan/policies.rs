@@ -19,6 +19,7 @@ use crate::model::text::abbreviate_list;
 use super::Purpose;
 use super::change::Change;
 use super::note::{Note, NoteKind};
+use super::run::AccountPlan;
 
 /// A level and the Access policies that use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,6 +164,12 @@ pub fn affects_levels(changes: &[Change]) -> bool {
 
 /// Returns the levels that enabled behaviors assign now and none will assign after these changes.
 pub fn unassigned_levels(live: &LiveAccount, changes: &[Change]) -> Vec<Level> {
+    let [before, after] = assigned_levels(live, changes);
+    before.difference(&after).cloned().collect()
+}
+
+/// Returns the levels that enabled behaviors assign before and after the changes.
+fn assigned_levels(live: &LiveAccount, changes: &[Change]) -> [BTreeSet<Level>; 2] {
     let given = |settings: &BehaviorSettings| settings.enabled.then(|| settings.risk_level.clone());
     let before = live.behaviors.values().map(|live| &live.settings);
     let changed: BTreeMap<&Address, &BehaviorSettings> = changes
@@ -176,13 +183,84 @@ pub fn unassigned_levels(live: &LiveAccount, changes: &[Change]) -> Vec<Level> {
         let address = Address::Behavior(key.clone());
         changed.get(&address).copied().unwrap_or(&live.settings)
     });
-    let after: BTreeSet<Level> = after.filter_map(given).collect();
-    let before: BTreeSet<Level> = before.filter_map(given).collect();
-    before.difference(&after).cloned().collect()
+    [
+        before.filter_map(given).collect(),
+        after.filter_map(given).collect(),
+    ]
+}
+
+/// Returns the policies that use a level that a plan leaves unassigned.
+pub fn unassigned_policies(account: &AccountPlan) -> BTreeSet<PolicyName> {
+    let (Some(live), Some(context)) = (&account.live, &account.context) else {
+        return BTreeSet::new();
+    };
+    let Fetched::Loaded(access) = &context.access else {
+        return BTreeSet::new();
+    };
+    let levels = unassigned_levels(live, &account.changes);
+    levels
+        .iter()
+        .flat_map(|level| policies_for_level(level, access).policies)
+        .collect()
+}
+
+/// Returns a warning for each level that Access policies use and that no enabled behavior will assign. In drift, no enabled behavior
+/// assigns it now.
+fn unassigned_notes(
+    access: &Access,
+    live: &LiveAccount,
+    changes: &[Change],
+    purpose: Purpose,
+) -> Vec<Note> {
+    let [before, after] = assigned_levels(live, changes);
+    let (lost, verb) = match purpose {
+        Purpose::Drift => (after.difference(&before), "assigns"),
+        Purpose::Apply | Purpose::Destroy => (before.difference(&after), "will assign"),
+    };
+    let notes = lost.filter_map(|level| {
+        let used = policies_for_level(level, access);
+        let count = match used.policies.len() {
+            0 => return None,
+            1 => "1 Access policy uses it".to_owned(),
+            many => format!("{many} Access policies use it"),
+        };
+        let assigns = |settings: &Option<BehaviorSettings>| {
+            settings
+                .as_ref()
+                .is_some_and(|one| one.enabled && one.risk_level == *level)
+        };
+        let behavior = changes.iter().find_map(|change| match change {
+            Change::Behavior(diff) => {
+                let settings = if purpose == Purpose::Drift {
+                    &diff.after
+                } else {
+                    &diff.before
+                };
+                assigns(settings).then_some(&diff.address)
+            }
+            Change::Integration(_) => None,
+        })?;
+        let gap = if purpose == Purpose::Drift { ";" } else { "." };
+        let message = format!(
+            "no enabled behavior {verb} {level}{gap} {count}: {}",
+            used.names()
+        );
+        Some(Note::new(
+            NoteKind::LevelUnassigned,
+            behavior.clone(),
+            message,
+        ))
+    });
+    notes.collect()
 }
 
 /// Returns notes about the policies on the levels of changed behaviors, if they were read.
-pub(super) fn notes(access: &Fetched<Access>, changes: &[Change], purpose: Purpose) -> Vec<Note> {
+pub(super) fn notes(
+    access: &Fetched<Access>,
+    live: &LiveAccount,
+    changes: &[Change],
+    purpose: Purpose,
+) -> Vec<Note> {
     if !affects_levels(changes) {
         return Vec::new();
     }
@@ -229,8 +307,28 @@ pub(super) fn notes(access: &Fetched<Access>, changes: &[Change], purpose: Purpo
             None => said.push((before, after, vec![diff.address.clone()])),
         }
     }
+    let unassigned = unassigned_notes(access, live, changes, purpose);
+    // The warning names the policies of a level that is not assigned.
+    let is_told = |(before, after, addresses): &(
+        Option<LevelPolicies>,
+        Option<LevelPolicies>,
+        Vec<Address>,
+    )| {
+        [before, after]
+            .into_iter()
+            .flatten()
+            .filter(|level| !level.policies.is_empty())
+            .count()
+            < 2
+            && unassigned.iter().any(|note| {
+                note.address
+                    .as_ref()
+                    .is_some_and(|address| addresses.contains(address))
+            })
+    };
     let mut notes: Vec<Note> = said
         .into_iter()
+        .filter(|said| !is_told(said))
         .map(|(before, after, addresses)| {
             let message = describe(purpose, before.as_ref(), after.as_ref());
             match addresses.as_slice() {
@@ -242,6 +340,7 @@ pub(super) fn notes(access: &Fetched<Access>, changes: &[Change], purpose: Purpo
             }
         })
         .collect();
+    notes.extend(unassigned);
     if access.skipped > 0 {
         let message = format!(
             "{}; more policies may use these levels",

@@ -40,6 +40,18 @@ pub struct Run {
     pub evidence: Option<Evidence>,
     /// Accounts, sorted by source, then by ID.
     pub accounts: Vec<AccountPlan>,
+    /// Parts of suggested commands.
+    #[serde(skip)]
+    pub commands: Commands,
+}
+
+/// Parts of suggested commands, quoted for a shell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Commands {
+    /// The command of this run. `None` if it cannot be repeated with other flags.
+    pub repeat: Option<String>,
+    /// Its paths and connection flags, with a leading space.
+    pub arguments: String,
 }
 
 string_enum! {
@@ -152,6 +164,7 @@ impl Run {
             created_at,
             evidence: None,
             accounts,
+            commands: Commands::default(),
         }
     }
 

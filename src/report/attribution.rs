@@ -2,44 +2,79 @@
 //!
 //! Names, addresses and rays are untrusted: invisible characters are escaped here, the rest by each format.
 
+use std::fmt;
+
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
 use crate::model::audit_log::Author;
 use crate::model::text::EscapeInvisible;
-use crate::plan::{AttributedAction, Attribution, Field, FieldAttribution};
+use crate::plan::{AttributedAction, Attribution, FieldAttribution};
 
-/// Returns a sentence per author of a difference, e.g. `set by alice@example.com in the dashboard, 3 h ago (ray 8f…, 2026-11-25 01:12
-/// UTC)`.
-pub fn who(attributed: &[FieldAttribution], now: Timestamp) -> Vec<String> {
-    let several = attributed.len() > 1;
-    let sentences = attributed.iter().map(|one| {
-        let sentence = sentence(one.action, &one.attribution, now);
-        match several {
-            true => format!("{} {sentence}", fields(&one.fields)),
-            false => sentence,
+/// A statement about a change.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Fact {
+    pub text: String,
+    /// Exact time and request ID.
+    pub detail: Option<String>,
+    /// Whether it differs between the accounts of a group.
+    pub varies: bool,
+}
+
+impl Fact {
+    pub(super) fn new(text: String) -> Self {
+        Fact {
+            text,
+            detail: None,
+            varies: false,
         }
+    }
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.detail {
+            Some(detail) => write!(f, "{} ({detail})", self.text),
+            None => f.write_str(&self.text),
+        }
+    }
+}
+
+/// Returns a statement per author of a difference, e.g. `set by alice@example.com in the dashboard, 3 h ago`.
+pub fn facts(attributed: &[FieldAttribution], now: Timestamp) -> Vec<Fact> {
+    let several = attributed.len() > 1;
+    let facts = attributed.iter().map(|one| {
+        let mut fact = fact(one.action, &one.attribution, now);
+        if several {
+            let fields: Vec<&str> = one.fields.iter().map(|field| field.as_str()).collect();
+            fact.text = format!("{} {}", fields.join(" and "), fact.text);
+        }
+        fact
     });
-    sentences.collect()
+    facts.collect()
 }
 
-fn fields(fields: &[Field]) -> String {
-    let fields: Vec<&str> = fields.iter().map(|field| field.as_str()).collect();
-    fields.join(" and ")
-}
-
-fn sentence(deed: AttributedAction, attribution: &Attribution, now: Timestamp) -> String {
-    match attribution {
-        Attribution::Set { author } => format!("{deed} by {}", by(author, now)),
-        Attribution::UnchangedSinceBefore { since, first } => format!(
-            "unchanged since before {}, or {deed} by {}",
-            moment(*since),
-            by(first, now)
-        ),
-        Attribution::LastWritten { author } => format!(
-            "last written by {} (the audit log has no request body)",
-            by(author, now)
-        ),
-        Attribution::Unknown { since } => format!("no audit log entry since {}", moment(*since)),
+fn fact(action: AttributedAction, attribution: &Attribution, now: Timestamp) -> Fact {
+    let (text, author) = match attribution {
+        Attribution::Set { author } => (format!("{action} by {}", by(author, now)), author),
+        Attribution::UnchangedSinceBefore { since, first } => {
+            let (since, by) = (moment(*since), by(first, now));
+            let text = format!("unchanged since before {since}, or {action} by {by}");
+            (text, first)
+        }
+        Attribution::LastWritten { author } => {
+            let by = by(author, now);
+            let text =
+                format!("last written by {by}, in a request that the audit log does not hold");
+            (text, author)
+        }
+        Attribution::Unknown { since } => {
+            return Fact::new(format!("no audit log entry since {}", moment(*since)));
+        }
+    };
+    Fact {
+        detail: Some(detail(author)),
+        ..Fact::new(text)
     }
 }
 
@@ -50,8 +85,8 @@ fn by(author: &Author, now: Timestamp) -> String {
         token_name,
         tool,
         time,
-        entry_id,
-        cf_ray,
+        entry_id: _,
+        cf_ray: _,
     } = author;
     let actor = actor.as_deref().map_or("an unknown user".to_owned(), shown);
     let through = tool.iter().map(|tool| format!(" through {}", shown(tool)));
@@ -67,14 +102,18 @@ fn by(author: &Author, now: Timestamp) -> String {
         (Some(other), None) => format!(" by {}", shown(other)),
         (None, None) => String::new(),
     };
-    let id = match (cf_ray, entry_id) {
-        (Some(cf_ray), _) => format!("ray {}, ", shown(cf_ray)),
-        (None, Some(id)) => format!("entry {}, ", shown(id)),
-        (None, None) => String::new(),
-    };
-    let when = time.strftime("%Y-%m-%d %H:%M UTC");
     let ago = ago(now.duration_since(*time));
-    format!("{actor}{through}{means}, {ago} ({id}{when})")
+    format!("{actor}{through}{means}, {ago}")
+}
+
+/// Returns the exact time and the ID of the request.
+fn detail(author: &Author) -> String {
+    let time = author.time.strftime("%Y-%m-%d %H:%M UTC");
+    match (&author.cf_ray, &author.entry_id) {
+        (Some(cf_ray), _) => format!("{time}, ray {}", shown(cf_ray)),
+        (None, Some(id)) => format!("{time}, entry {}", shown(id)),
+        (None, None) => time.to_string(),
+    }
 }
 
 /// Escapes and truncates untrusted text.
@@ -112,6 +151,7 @@ fn moment(moment: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Field;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -135,7 +175,7 @@ mod tests {
         let table: [(Author, &str); 7] = [
             (
                 author(),
-                "alice@example.com in the dashboard, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC)",
+                "alice@example.com in the dashboard, 3 h ago (2026-11-25 01:12 UTC, ray 8f00ba4c1d2e3f40)",
             ),
             (
                 Author {
@@ -145,7 +185,7 @@ mod tests {
                     cf_ray: None,
                     ..author()
                 },
-                "alice@example.com through Terraform with the API token ci\\u{202e}, 3 h ago (entry e1, 2026-11-25 01:12 UTC)",
+                "alice@example.com through Terraform with the API token ci\\u{202e}, 3 h ago (2026-11-25 01:12 UTC, entry e1)",
             ),
             (
                 Author {
@@ -162,7 +202,7 @@ mod tests {
                     method: text("carrier pigeon"),
                     ..author()
                 },
-                "alice@example.com by carrier pigeon, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC)",
+                "alice@example.com by carrier pigeon, 3 h ago (2026-11-25 01:12 UTC, ray 8f00ba4c1d2e3f40)",
             ),
             (
                 Author {
@@ -170,7 +210,7 @@ mod tests {
                     time: at("2026-11-25T04:12:00Z"),
                     ..author()
                 },
-                "alice@example.com, just now (ray 8f00ba4c1d2e3f40, 2026-11-25 04:12 UTC)",
+                "alice@example.com, just now (2026-11-25 04:12 UTC, ray 8f00ba4c1d2e3f40)",
             ),
             (
                 Author {
@@ -178,7 +218,7 @@ mod tests {
                     time: at("2026-11-25T03:42:00Z"),
                     ..author()
                 },
-                "alice@example.com through OAuth, 30 min ago (ray 8f00ba4c1d2e3f40, 2026-11-25 03:42 UTC)",
+                "alice@example.com through OAuth, 30 min ago (2026-11-25 03:42 UTC, ray 8f00ba4c1d2e3f40)",
             ),
             (
                 Author {
@@ -186,11 +226,12 @@ mod tests {
                     time: at("2026-11-12T03:42:00Z"),
                     ..author()
                 },
-                "alice@example.com through the API, 13 d ago (ray 8f00ba4c1d2e3f40, 2026-11-12 03:42 UTC)",
+                "alice@example.com through the API, 13 d ago (2026-11-12 03:42 UTC, ray 8f00ba4c1d2e3f40)",
             ),
         ];
         for (author, said) in table {
-            assert_eq!(by(&author, at("2026-11-25T04:12:30Z")), said);
+            let by = by(&author, at("2026-11-25T04:12:30Z"));
+            assert_eq!(format!("{by} ({})", detail(&author)), said);
         }
         let endless = Author {
             actor: Some("x".repeat(10_000)),
@@ -208,7 +249,9 @@ mod tests {
             attribution,
         };
         let said = |attributed: &[FieldAttribution]| {
-            who(attributed, at("2026-11-25T04:12:30Z")).join("\n")
+            let facts = facts(attributed, at("2026-11-25T04:12:30Z"));
+            let facts: Vec<String> = facts.iter().map(ToString::to_string).collect();
+            facts.join("\n")
         };
         let both = [
             told(
@@ -226,8 +269,8 @@ mod tests {
             ),
         ];
         insta::assert_snapshot!(said(&both), @"
-        enabled unchanged since before 2026-10-24, or set by alice@example.com in the dashboard, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC)
-        risk_level last written by alice@example.com in the dashboard, 3 h ago (ray 8f00ba4c1d2e3f40, 2026-11-25 01:12 UTC) (the audit log has no request body)
+        enabled unchanged since before 2026-10-24, or set by alice@example.com in the dashboard, 3 h ago (2026-11-25 01:12 UTC, ray 8f00ba4c1d2e3f40)
+        risk_level last written by alice@example.com in the dashboard, 3 h ago, in a request that the audit log does not hold (2026-11-25 01:12 UTC, ray 8f00ba4c1d2e3f40)
         ");
         let since = at("2026-11-24T22:01:00Z");
         let untold = [told(

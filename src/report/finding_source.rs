@@ -11,7 +11,7 @@ use crate::model::finding::{CheckStatus, Finding};
 use crate::model::location::Location;
 use crate::plan::{AccountPlan, Action, Change, Field, FieldChange, FieldValue, Run};
 
-use super::attribution::who;
+use super::attribution::facts;
 use super::sarif::Rule;
 
 /// Rules of drift.
@@ -138,7 +138,8 @@ fn account_findings(run: &Run, plan: &AccountPlan) -> Vec<Finding> {
             Action::Create | Action::Delete => field_lines(&change.fields()),
             Action::Update | Action::Replace => Vec::new(),
         };
-        let authors = who(change.attribution(), run.created_at);
+        let authors = facts(change.attribution(), run.created_at);
+        let authors = authors.iter().map(ToString::to_string);
         Finding {
             check: rule(change),
             details: fields.into_iter().chain(authors).collect(),
@@ -149,7 +150,8 @@ fn account_findings(run: &Run, plan: &AccountPlan) -> Vec<Finding> {
     });
     let reported = plan.reported().map(|unlisted| {
         let fields = unlisted.settings.fields();
-        let authors = who(&unlisted.attribution, run.created_at);
+        let authors = facts(&unlisted.attribution, run.created_at);
+        let authors = authors.iter().map(ToString::to_string);
         Finding {
             check: unlisted_rule(&fields),
             details: field_lines(&fields).into_iter().chain(authors).collect(),

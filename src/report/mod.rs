@@ -3,22 +3,12 @@
 //! Returns values, never prints. Formats for other programs are rendered from the [`Run`]. Text has ANSI colors that only repeat
 //! symbols and words; the caller strips them if necessary.
 //!
-//! | file | is for |
-//! | --- | --- |
-//! | `text` | terminals |
-//! | `json` | the structured result itself, `schema` its JSON Schema |
-//! | `markdown` | comments on pull requests, and job summaries |
-//! | `html` | people, as a page |
-//! | `diff` | reviewers, as files before and after |
-//! | `findings` | people, as the findings of a doctor or an audit |
-//! | `junit`, `sarif`, `prometheus` | dashboards of tests, of findings and of metrics |
-//! | `context` | who made something differ, in words |
-//! | `block`, `fields`, `totals` | what there is to show, before it is known in which format |
+//! [`view`] selects, groups and sorts what people read; `text`, `markdown`, `html` and `slack` only render it. `sarif`, `junit` and
+//! `prometheus` are for other programs, `diff` shows files before and after.
 
+mod apply;
 pub mod attribution;
 mod diff;
-mod display_item;
-mod field_lines;
 mod finding_source;
 mod findings;
 pub mod get;
@@ -27,11 +17,14 @@ pub mod json;
 mod junit;
 mod markdown;
 mod prometheus;
+mod reset;
 mod sarif;
 pub mod schema;
+pub mod slack;
 pub mod style;
+pub mod summary;
 pub mod text;
-mod totals;
+pub mod view;
 
 use crate::config::diagnostic::{Color, Diagnostics};
 use crate::doctor::AuditReport;
@@ -48,6 +41,7 @@ use text::{ApplyText, RunText};
 pub use findings::{audit_markdown, doctor};
 pub use markdown::{MAX_COMMENT_BYTES, MAX_JOB_SUMMARY_BYTES, markdown};
 pub use prometheus::RunMetrics;
+pub use reset::ResetText;
 
 string_enum! {
     /// Level of detail of a fleet in text.

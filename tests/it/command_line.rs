@@ -456,7 +456,7 @@ fn what_to_do_next_is_said_to_a_person() {
         ),
         (
             "drift --sandbox 'a b/off.yaml'",
-            "riskform plan --sandbox 'a b/off.yaml'  # ",
+            "riskform apply --sandbox 'a b/off.yaml'  # ",
         ),
         (
             "export --sandbox -o yaml=x.yaml",
@@ -525,8 +525,8 @@ fn plan_destroy_plans_what_destroy_does() {
     assert_eq!(saved.code, 0, "{}", saved.shown());
     let applied = workplace.run(&["apply", "--plan", "p.json", "--auto-approve"]);
     assert_eq!(applied.code, 0, "{}", applied.shown());
-    let of_plan = applied.stdout.lines().take(4).collect::<Vec<_>>();
-    assert_eq!(planned.stdout.lines().take(4).collect::<Vec<_>>(), of_plan);
+    let of_plan = applied.stdout.lines().take(6).collect::<Vec<_>>();
+    assert_eq!(planned.stdout.lines().take(6).collect::<Vec<_>>(), of_plan);
     assert!(
         of_plan.concat().contains("~ behavior.imp_travel"),
         "{of_plan:?}"

@@ -226,7 +226,7 @@ async fn failed_replacement_reports_the_deleted_settings() {
     assert!(!applied.is_complete());
     assert_eq!(
         applied.problems[0],
-        "integration.one: deleted 00000000-0000-4000-8000-000000000001, but its replacement was not created. Its settings were: \
+        "integration.one: deleted 00000000-0000-0000-0000-000000000001, but its replacement was not created. Its settings were: \
          integration_type Entra, tenant_url https://old.test, reference_id old, active true"
     );
 }

@@ -149,17 +149,20 @@ fn ambiguous_entry_does_not_hide_the_account() {
     assert_snapshot!(plan, @r#"
     f037e56e89293a057740de681ac9abbe  riskform.yaml
 
-      ! integration.sales                               ambiguous
+      ! integration.sales                                          ambiguous
           2 live integrations have the tenant_url https://sales.okta.com (riskform.yaml:5):
             4cfe8442-664b-4915-acd4-b39cd65c0001  active    created 2026-11-01
             4cfe8442-664b-4915-acd4-b39cd65c0002  active    created 2026-11-01
           help: add the id of the right one to the entry, e.g. id: 4cfe8442-664b-4915-acd4-b39cd65c0001
+
+    Warning: no enabled behavior will assign medium. 2 Access policies use it: Block risky users, Contractors.
+
       ~ behavior.high_dlp
-          risk_level    medium → high
+          risk_level  medium → high
+          2 policies use level medium (Block risky users, Contractors); 3 policies use level high (Block risky users, Contractors, "Employees, not at high risk")
 
-      note: behavior.high_dlp: 2 policies use level medium (Block risky users, Contractors); 3 policies use level high (Block risky users, Contractors, "Employees, not at high risk")
-
-    Plan: 0 to create, 1 to update, 0 to replace, 0 to delete, 1 ambiguous. 0 unchanged, 2 unlisted. Nothing can be applied to this account until it is resolved.
+    Plan: 1 to update, 1 ambiguous. Nothing can be applied to this account until it is resolved.
+    2 Access policies use a level that nothing will assign.
     "#);
     let json = workplace.line("drift --format json").json();
     let account = &json["accounts"][0];
@@ -191,7 +194,7 @@ fn destroy_skips_ambiguous_entries() {
     let run = workplace(&server, AMBIGUOUS)
         .line("destroy --auto-approve")
         .exits(3);
-    run.says("skipped integration.sales");
+    run.says("  skipped        integration.sales: 2 live integrations");
     assert_eq!((server.writes(), ids(&server).len()), (1, 2));
     let behaviors = server.live().behaviors;
     let high_dlp = behaviors.iter().find(|(key, _)| key.as_str() == "high_dlp");

@@ -558,7 +558,7 @@ async fn a_message_links_to_the_run_and_names_what_to_do_next() {
         let body: Value = serde_json::from_str(&one.body).unwrap();
         body["text"].as_str().unwrap().to_owned()
     };
-    let next = "\nNext: `riskform plan --sandbox`";
+    let next = "\nNext: `riskform drift --sandbox`";
     let link = "<https://github.example/acme/risk/actions/runs/7|View run>";
     assert!(
         text(github).ends_with(&format!("{next}\n{link}")),

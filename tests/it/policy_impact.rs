@@ -58,14 +58,14 @@ fn asked(server: &SandboxServer, before: usize) -> (Vec<String>, usize) {
 #[test]
 fn plan_and_drift_note_the_policies_before_and_after() {
     let (_server, workplace) = served();
-    assert_snapshot!(workplace.run(&["plan"]).lines_with("note:"), @r#"
-    note: behavior.high_dlp: 2 policies use level medium (Block risky users, Contractors)
-    note: behavior.imp_travel: 3 policies use level high (Block risky users, Contractors, "Employees, not at high risk"); none uses level low
-    "#);
-    assert_snapshot!(workplace.run(&["drift"]).lines_with("note: behavior.imp_travel"), @r#"note: behavior.imp_travel: no policy uses level low (declared); 3 policies use level high (live) (Block risky users, Contractors, "Employees, not at high risk")"#);
+    let plan = workplace.run(&["plan"]);
+    plan.says("Warning: no enabled behavior will assign high. 3 Access policies use it: Block risky users, Contractors,");
+    plan.says("Warning: no enabled behavior will assign medium. 2 Access policies use it: Block risky users, Contractors.");
+    let drift = workplace.run(&["drift"]);
+    drift.says("no policy uses level low (declared); 3 policies use level high (live) (Block risky users, Contractors, \"Employees, not at high risk\")");
     let run = workplace.line("plan --format json").json();
     let account = &run["accounts"][0];
-    assert_eq!(account["notes"][1]["kind"], "policies_affected");
+    assert_eq!(account["notes"][1]["kind"], "level_unassigned");
     assert_eq!(account["notes"][1]["address"], "behavior.imp_travel");
     let access = &account["context"]["access"]["loaded"];
     assert_eq!(access["policies"].as_object().unwrap().len(), 4);
@@ -160,7 +160,7 @@ fn unreadable_list_is_a_note_and_blocks_under_the_guard() {
         workplace
             .line("plan deny.yaml")
             .exits(5)
-            .says("Blocked by policies");
+            .says("Blocked: no enabled behavior would assign level medium, and the Access policies cannot be read");
         workplace.line("plan deny.yaml --allow-policies").exits(0);
     }
 }
@@ -292,8 +292,7 @@ fn saved_plan_holds_its_context_and_deny_reads_it_again() {
     assert_eq!(server.writes(), 0);
     // Without the guard, the saved context is shown, without new requests.
     let before = server.requests().len();
-    let note =
-        "note: behavior.high_dlp: 2 policies use level medium (Block risky users, Contractors)";
+    let note = "Warning: no enabled behavior will assign medium. 2 Access policies use it: Block risky users, Contractors.";
     workplace
         .line("apply --plan plan.json --auto-approve")
         .exits(0)

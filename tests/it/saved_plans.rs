@@ -55,7 +55,7 @@ fn saved_plan_is_private_and_applied_as_approved() {
     workplace
         .line(APPLY)
         .exits(0)
-        .says("Apply complete: 1 created, 1 updated, 0 replaced, 1 deleted.");
+        .says("Apply complete: 1 created, 1 updated, 1 deleted. Verified.");
     assert_eq!(server.writes(), 3);
 }
 

@@ -18,6 +18,7 @@ use crate::cli::load;
 use crate::cli::next_steps::{self, ShellCommand};
 use crate::cli::planner::Planner;
 use crate::cli::session::Session;
+use crate::model::text::EscapeInvisible;
 use crate::plan::{AccountPlan, Format, Glob, Options, Purpose, Run};
 use crate::report::{self, DriftFormat, RunMetrics};
 
@@ -65,10 +66,14 @@ pub(crate) async fn run(args: DriftArgs, output: &Output) -> Result<Exit, Comman
     let (run, _) = result?;
     ci::report_run(output, &run);
     fail_if_single_account(&run)?;
-    if run.accounts.iter().any(AccountPlan::has_drift) {
-        let plan = ShellCommand::fleet_args(&args.fleet).line("plan");
-        let purpose = "see how to restore the declared state (or update the file)";
-        next_steps::print(output, &plan, purpose);
+    // Unlisted resources come with their own commands.
+    if run.accounts.iter().any(|account| !account.is_empty()) {
+        let apply = ShellCommand::fleet_args(&args.fleet).line("apply");
+        let purpose = match run.accounts.as_slice() {
+            [account] => format!("restore what {} declares", EscapeInvisible(&account.source)),
+            _ => "restore what the files declare".to_owned(),
+        };
+        next_steps::print(output, &apply, &purpose);
     }
     Ok(Exit::from_run(&run, &[], None))
 }

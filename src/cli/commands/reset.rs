@@ -21,9 +21,10 @@ use crate::cli::user_selection::{SelectedUsers, UserRef, choose, parse_list};
 use crate::model::account::AccountId;
 use crate::model::behavior::RiskLevel;
 use crate::model::text::abbreviate_list;
+use crate::model::text::pluralize;
 use crate::model::user::{UserId, UserRisk};
+use crate::report::ResetText;
 use crate::report::get::{Privacy, users_table};
-use crate::report::text::{ResetText, pluralize};
 
 /// Flags of `reset`.
 #[derive(Args, Debug)]

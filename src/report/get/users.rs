@@ -12,8 +12,8 @@ use super::table::{Column, grid};
 use crate::model::behavior::RiskLevel;
 use crate::model::open_enum::OpenEnum;
 use crate::model::text::EscapeInvisible;
+use crate::model::text::pluralize;
 use crate::model::user::UserRisk;
-use crate::report::text::pluralize;
 
 /// Maximum length of a bar.
 const MAX_BAR_WIDTH: usize = 40;

@@ -66,11 +66,11 @@ fn github_gets_a_summary_and_outputs_that_are_appended() {
         .filter(|line| line.starts_with("###"))
         .map(str::to_owned)
         .collect();
-    assert_snapshot!(titles.join("\n"), @r###"
-    ### riskform plan: 1 to create, 1 to update, 0 to replace, 0 to delete
-    ### riskform apply complete: 1 created, 1 updated, 0 replaced, 0 deleted
-    ### riskform drift: 0 differ, 3 unlisted, 1 of them reported
-    "###);
+    assert_snapshot!(titles.join("\n"), @r#"
+    ### riskform plan: 1 to create, 1 to update
+    ### riskform apply complete: 1 created, 1 updated
+    ### riskform drift: 1 unlisted integration
+    "#);
     let outputs = workplace.read("output");
     assert_eq!(
         outputs.matches("has_changes=true\n").count(),
@@ -164,11 +164,15 @@ fn a_run_that_ends_with_an_error_tells_its_pipeline_as_well() {
     assert!(output.ends_with("exit_code=6\n"), "{output}");
     assert!(
         run.stderr
-            .contains("\n::error title=riskform::no credentials"),
+            .contains("\n::error title=riskform::CLOUDFLARE_API_TOKEN is not set"),
         "{}",
         run.stderr
     );
-    assert!(workplace.read("summary.md").contains("no credentials for"));
+    assert!(
+        workplace
+            .read("summary.md")
+            .contains("CLOUDFLARE_API_TOKEN is not set")
+    );
 }
 
 #[test]

@@ -54,11 +54,12 @@ fn all_is_well_and_cron_has_nothing_to_mail() {
     let server = SandboxServer::start(Settings::default());
     let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", AS_RECORDED);
-    assert_snapshot!(workplace.run(&["drift"]).shown(), @r###"
+    assert_snapshot!(workplace.run(&["drift"]).shown(), @r#"
     exit 0
     --- stdout
-    No drift. 3 as declared.
-    "###);
+    No drift. 2 behaviors and 1 integration match.
+    1 behavior is unlisted and not managed: sentinel_one (off).
+    "#);
     let quiet = workplace.run(&["drift", "-q"]);
     assert_eq!(
         (quiet.code, quiet.stdout.as_str(), quiet.stderr.as_str()),
@@ -79,26 +80,26 @@ fn what_somebody_did_is_found_and_nothing_is_written() {
     workplace.write("riskform.yaml", AS_RECORDED);
     let before = server.requests().len();
     let run = workplace.run(&["drift", "-q"]);
-    assert_snapshot!(run.shown(), @"
+    assert_snapshot!(run.shown(), @r#"
     exit 2
     --- stdout
     production (f037e56e…abbe)  riskform.yaml
 
-      ~ behavior.imp_travel                             weaker: off, declared on
-          enabled       declared true, live false
+      ~ behavior.imp_travel                                        weaker: off, declared on
           no audit log entry since 2026-11-01
-      ? integration[[id]]  unlisted
-          integration_type  Okta
-          tenant_url        https://shadow.okta.com
-          reference_id      (unset)
-          active            true
+          no policy uses level high
+      ? integration[[id]]          unlisted, active: receives risk scores
+          https://shadow.okta.com
           no audit log entry since 2026-11-01
+          to delete it:  riskform destroy --target 'integration[[id]]'
+          to keep it, add to riskform.yaml:
+            integrations:
+              shadow-okta-com:
+                tenant_url: https://shadow.okta.com
+                id: [id]
 
-      note: behavior.imp_travel: no policy uses level high
-
-    Drift: 1 differs, 2 unlisted, 1 of them reported. 2 as declared.
-    1 protects less than declared: behavior.imp_travel (off, declared on).
-    ");
+    Drift: 1 weaker, 1 unlisted integration. 2 as declared.
+    "#);
     let requests = &server.requests()[before..];
     assert_eq!(
         requests.len(),
@@ -151,15 +152,15 @@ fn targets_narrow_and_ignored_addresses_are_left_out() {
         );
         assert_eq!(reported, unlisted, "{flags:?}");
     }
-    assert_snapshot!(workplace.run(&["drift", "--ignore", "*"]).shown(), @r###"
+    assert_snapshot!(workplace.run(&["drift", "--ignore", "*"]).shown(), @r#"
     exit 0
     --- stdout
     production (f037e56e…abbe)  riskform.yaml
 
       note: 2 differences left out by --target or --ignore
 
-    No drift. 0 as declared.
-    "###);
+    No drift. No resource is declared.
+    "#);
     assert_eq!(
         workplace
             .run(&["drift", "--target", "behavior.nonesuch"])
@@ -178,32 +179,31 @@ fn what_could_not_be_read_is_told_apart_and_hides_nothing() {
     let workplace = TestDir::with(&server);
     workplace.write("a.yaml", AS_RECORDED);
     workplace.write("b.yaml", lost);
-    assert_snapshot!(workplace.run(&["drift", "."]).shown(), @"
+    assert_snapshot!(workplace.run(&["drift", "."]).shown(), @r#"
     exit 6
     --- stdout
-    lost (00000000…0002)  ./b.yaml
-
-      error: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: the account does not have Risk Scoring: Forbidden (code 3314) [status 403]
+    1 account failed: lost
+      error: the account does not have Risk Scoring (HTTP 403, code 3314)
       help: Risk Scoring is an Enterprise feature; ask your Cloudflare account team to enable it
 
     production (f037e56e…abbe)  ./a.yaml
 
-      ~ behavior.imp_travel                             weaker: off, declared on
-          enabled       declared true, live false
+      ~ behavior.imp_travel                                        weaker: off, declared on
           no audit log entry since 2026-11-01
-      ? integration[[id]]  unlisted
-          integration_type  Okta
-          tenant_url        https://shadow.okta.com
-          reference_id      (unset)
-          active            true
+          no policy uses level high
+      ? integration[[id]]          unlisted, active: receives risk scores
+          https://shadow.okta.com
           no audit log entry since 2026-11-01
+          to delete it:  riskform destroy . --target 'production/integration[[id]]'
+          to keep it, add to ./a.yaml:
+            integrations:
+              shadow-okta-com:
+                tenant_url: https://shadow.okta.com
+                id: [id]
 
-      note: behavior.imp_travel: no policy uses level high
-
-    Drift: 1 differs, 2 unlisted, 1 of them reported. 2 as declared. In 1 of 2 accounts.
-    1 protects less than declared: production/behavior.imp_travel (off, declared on).
+    Drift in 1 of 2 accounts: 1 weaker, 1 unlisted integration.
     1 of 2 accounts failed.
-    ");
+    "#);
 
     let alone = workplace.run(&["drift", "b.yaml", "--format", "json"]);
     assert_eq!(alone.code, 6);

@@ -110,7 +110,7 @@ fn a_fleet_of_200_of_which_three_fail_reports_all_200() {
     assert_eq!(document["summary"]["unchanged"], 197);
     let text = workplace.read("text");
     assert!(
-        text.contains("No drift. 197 as declared in 197 accounts."),
+        text.contains("No drift in 197 accounts. 197 behaviors match."),
         "{text}"
     );
     assert!(text.contains("3 of 200 accounts failed."), "{text}");

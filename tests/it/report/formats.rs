@@ -43,32 +43,31 @@ fn equal_results_give_equal_bytes() {
 #[test]
 fn drift_as_text_says_what_is() {
     assert_snapshot!(drift_as(DriftFormat::Text), @r#"
-    lost (00000000…0002)  tests/fixtures/report/staging.yaml
-
-      error: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden
+    1 account failed: lost
+      error: 403 Forbidden
       help: give the token the permission Zero Trust Read
 
     production (023e105f…c353)  tests/fixtures/report/production.yaml
 
-      ~ behavior.imp_travel                             weaker: off, declared on
-          enabled       declared true, live false
-      - integration.corporate-okta                      weaker: missing
+      ~ behavior.imp_travel                                        weaker: off, declared on
+      - integration.corporate-okta                                 weaker: missing
           tenant_url    https://corp.okta.com
           reference_id  3701e70b-5de4-4d9d-8972-f5aa994d9057
           active        true
-      ~ behavior.high_dlp                               differs
-          risk_level    declared low, live medium
-      ? integration[22222222-2222-4222-8222-222222222222]  unlisted
-          integration_type  Okta
-          tenant_url        https://old.okta.com
-          reference_id      (unset)
-          active            true
+      ? integration[22222222-2222-4222-8222-222222222222]          unlisted, active: receives risk scores
+          https://old.okta.com
+          to delete it:  riskform destroy --target 'production/integration[22222222-2222-4222-8222-222222222222]'
+          to keep it, add to tests/fixtures/report/production.yaml:
+            integrations:
+              old-okta-com:
+                tenant_url: https://old.okta.com
+                id: 22222222-2222-4222-8222-222222222222
+      ~ behavior.high_dlp                                          medium, declared low
 
       note: behavior.high_dlp: Access policies match levels exactly; policies on low do not match the live level medium
       note: integration.partner-okta: ignoring active (live false, declared true) until 2026-12-31: "Okta migration"
 
-    Drift: 3 differ, 1 unlisted. 3 as declared. In 1 of 3 accounts; 1 account is as declared.
-    2 protect less than declared: production/behavior.imp_travel (off, declared on), production/integration.corporate-okta (missing).
+    Drift in 1 of 3 accounts: 2 weaker, 1 unlisted integration, 1 other difference. 1 as declared.
     1 of 3 accounts failed.
     "#);
 }
@@ -76,78 +75,72 @@ fn drift_as_text_says_what_is() {
 #[test]
 fn drift_as_markdown() {
     assert_snapshot!(drift_as(DriftFormat::Markdown), @r#"
-    ### riskform drift: 3 differ, 1 unlisted; 2 protect less than declared; 1 of 3 accounts failed
+    ### riskform drift: 2 weaker, 1 unlisted integration, 1 other differs, 1 failed (3 accounts)
 
-    <details><summary><b><code>lost</code></b> (<code>00000000000000000000000000000002</code>) <code>tests&#47;fixtures&#47;report&#47;staging&#46;yaml</code>: failed</summary>
+    **1 account failed:** `lost`: 403 Forbidden
 
-    ```diff
-    - error: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden
-      help: give the token the permission Zero Trust Read
-    ```
+    **Weaker:** `production` `behavior.imp_travel` is off, declared on.
+
+    **Weaker:** `production` `integration.corporate-okta` `is missing: tenant_url https://corp.okta.com, reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057, active true`.
+
+    **Unlisted integration:** `production` `https://old.okta.com`, active: receives risk scores.
+    Delete it with `riskform destroy --target 'production/integration[22222222-2222-4222-8222-222222222222]'`, or add it to `tests/fixtures/report/production.yaml`.
+
+    `production`: `behavior.high_dlp` is medium, declared low.
+
+    <details><summary>Less severe: 2 items</summary>
+
+    **Note:** `production` behavior.high_dlp: Access policies match levels exactly; policies on low do not match the live level medium.
+
+    **Note:** `production` integration.partner-okta: ignoring active (live false, declared true) until 2026-12-31: "Okta migration".
+
+    </details>
+
+    <details><summary>1 account as declared</summary>
+
+    `staging`
 
     </details>
 
-    <details><summary><b><code>production</code></b> (<code>023e105f4ecef8ad9ca31a8372d0c353</code>) <code>tests&#47;fixtures&#47;report&#47;production&#46;yaml</code>: 4 differences, <b>weaker than declared</b></summary>
-
-    ```diff
-    ! behavior.imp_travel: off, declared on, weaker than declared
-          enabled       declared true, live false
-    - integration.corporate-okta: missing, weaker than declared
-          tenant_url    https://corp.okta.com
-          reference_id  3701e70b-5de4-4d9d-8972-f5aa994d9057
-          active        true
-    ! behavior.high_dlp: differs
-          risk_level    declared low, live medium
-    # integration[22222222-2222-4222-8222-222222222222]: unlisted
-          integration_type  Okta
-          tenant_url        https://old.okta.com
-          reference_id      (unset)
-          active            true
-    # note: behavior.high_dlp: Access policies match levels exactly; policies on low do not match the live level medium
-    # note: integration.partner-okta: ignoring active (live false, declared true) until 2026-12-31: "Okta migration"
-    ```
-
-    </details>
+    <sub>2026-11-22 10:00 UTC · riskform 0.1.0 · `https://api.cloudflare.com/client/v4`</sub>
     "#);
 }
 
 #[test]
 fn a_plan_as_markdown() {
     assert_snapshot!(plan_as(PlanFormat::Markdown), @r#"
-    ### riskform plan: 1 to create, 2 to update, 0 to replace, 0 to delete; 1 change weakens protection; 1 of 3 accounts is blocked; 1 of 3 accounts failed
+    ### riskform plan: 1 to create, 2 to update, 1 weakens protection, 1 blocked, 1 failed (3 accounts)
 
-    <details><summary><b><code>production</code></b> (<code>023e105f4ecef8ad9ca31a8372d0c353</code>) <code>tests&#47;fixtures&#47;report&#47;production&#46;yaml</code>: 3 changes, <b>blocked</b>, <b>weakens protection</b></summary>
+    **1 account failed:** `lost`: 403 Forbidden
 
-    ```diff
-    ! blocked by weakening: behavior.high_dlp: weakens protection (lowered), and guards.weakening is deny; use --allow-weakening to allow it
-    ! behavior.high_dlp: update, weakens (lowered)
-          risk_level    medium → low
-    ! behavior.imp_travel: update
-          enabled       false → true
-    + integration.corporate-okta: create
-          tenant_url    https://corp.okta.com
-          reference_id  3701e70b-5de4-4d9d-8972-f5aa994d9057
-          active        true
-    # integration[22222222-2222-4222-8222-222222222222]: unlisted
-          integration_type  Okta
-          tenant_url        https://old.okta.com
-          reference_id      (unset)
-          active            true
-    # note: behavior.high_dlp: Access policies match levels exactly; policies on medium will not match low
-    # note: integration.corporate-okta: created, while unlisted integrations keep receiving scores; to use one of them, set `id:` to 22222222-2222-4222-8222-222222222222
-    # note: integration.partner-okta: ignoring active (live false, declared true) until 2026-12-31: "Okta migration"
-    ```
+    **Blocked:** `production` `behavior.high_dlp` weakens protection (lowered), and guards.weakening is deny.
+    Allow it with `plan again with --allow-weakening`.
+
+    **Weakens:** `production` `behavior.high_dlp` lowered: risk_level medium → low.
+
+    **Create:** `production` `integration.corporate-okta` `: tenant_url https://corp.okta.com, reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057, active true`.
+
+    **Unlisted integration:** `production` `https://old.okta.com`, active: receives risk scores.
+
+    **Update:** `production` `behavior.imp_travel` : enabled false → true.
+
+    <details><summary>Less severe: 3 items</summary>
+
+    **Note:** `production` behavior.high_dlp: Access policies match levels exactly; policies on medium will not match low.
+
+    **Note:** `production` `integration.corporate-okta: created, while unlisted integrations keep receiving scores; to use one of them, set 'id:' to 22222222-2222-4222-8222-222222222222`.
+
+    **Note:** `production` integration.partner-okta: ignoring active (live false, declared true) until 2026-12-31: "Okta migration".
+
+    </details>
+
+    <details><summary>1 account without changes</summary>
+
+    `staging`
 
     </details>
 
-    <details><summary><b><code>lost</code></b> (<code>00000000000000000000000000000002</code>) <code>tests&#47;fixtures&#47;report&#47;staging&#46;yaml</code>: failed</summary>
-
-    ```diff
-    - error: GET /accounts/00000000000000000000000000000002/zt_risk_scoring/behaviors: 403 Forbidden
-      help: give the token the permission Zero Trust Read
-    ```
-
-    </details>
+    <sub>2026-11-22 10:00 UTC · riskform 0.1.0 · `https://api.cloudflare.com/client/v4`</sub>
     "#);
 }
 
@@ -163,22 +156,18 @@ fn titles_say_what_declares_it_and_which_integration_it_is() {
         lines.join("\n")
     };
     assert_snapshot!(titles(&report::plan(&plan, PlanFormat::Text, DetailLevel::Grouped), &['~']), @r#"
+    ~ integration.old-okta  (22222222…, by tenant_url)           weakens
     ~ behavior.imp_travel  (by "*")
-    ~ integration.old-okta  (22222222…, by tenant_url)  weakens
     ~ integration.partner-okta  (11111111…, by id)
     "#);
     assert_snapshot!(titles(&report::drift(&drift(&plan), DriftFormat::Text, DetailLevel::Grouped, None, &str::to_owned), &['~']), @r#"
-    ~ behavior.imp_travel  (by "*")                   weaker: off, declared on
-    ~ integration.partner-okta  (11111111…, by id)    weaker: inactive, declared active
-    ~ integration.old-okta  (22222222…, by tenant_url)  differs
+    ~ behavior.imp_travel  (by "*")                              weaker: off, declared on
+    ~ integration.partner-okta  (11111111…, by id)               weaker: inactive, declared active
+    ~ integration.old-okta  (22222222…, by tenant_url)           active, declared inactive
     "#);
     let markdown =
         report::plan(&plan, PlanFormat::Markdown, DetailLevel::Grouped).replace(" (", "  (");
-    assert_snapshot!(titles(&markdown, &['!', '+']), @r###"
-    ! integration.old-okta  (22222222…, by tenant_url): update, weakens  (deactivated)
-    ! behavior.imp_travel  (by "*"): update
-    ! integration.partner-okta  (11111111…, by id): update
-    "###);
+    assert_snapshot!(titles(&markdown, &['!', '+']), @r#""#);
     let page = report::plan(&plan, PlanFormat::Html, DetailLevel::Grouped);
     for origin in [
         "(by &quot;*&quot;)",
@@ -387,7 +376,7 @@ fn a_page_holds_all_it_needs_and_runs_nothing() {
             "default-src 'none'",
             "prefers-color-scheme: dark",
             "<main>",
-            "<details class=\"account ",
+            "<article ",
         ] {
             assert!(page.contains(present), "{present}");
         }

@@ -4,10 +4,11 @@ mod ci;
 mod drift;
 mod fleet;
 mod formats;
-mod grouping;
+
 pub(crate) mod hostile;
 mod page;
 mod schema;
+mod view;
 
 use std::sync::Arc;
 

@@ -1,0 +1,522 @@
+//! The grouped view of fleets in text, Markdown, HTML and Slack.
+
+use insta::assert_snapshot;
+use jiff::SignedDuration;
+use riskform::model::account::{GuardMode, LiveAccount};
+use riskform::model::audit_log::Author;
+use riskform::model::behavior::RiskLevel;
+use riskform::model::open_enum::OpenEnum;
+use riskform::plan::{
+    AccountError, AccountPlan, AttributedAction, Attribution, Change, FailureKind,
+    FieldAttribution, Format, Run,
+};
+use riskform::report::summary::Summary;
+use riskform::report::{self, DetailLevel, DriftFormat, MAX_COMMENT_BYTES, PlanFormat, markdown};
+use serde_json::{Value, json};
+
+use super::{as_declared, desired, drift, now, planned, run};
+
+const ACCOUNTS: usize = 300;
+
+fn text(run: &Run, detail: DetailLevel) -> String {
+    let text = match run.format {
+        Format::Drift => report::drift(run, DriftFormat::Text, detail, None, &str::to_owned),
+        Format::Plan | Format::Apply => report::plan(run, PlanFormat::Text, detail),
+    };
+    anstream::adapter::strip_str(&text).to_string()
+}
+
+/// An unlisted integration of the same tenant, with a server-generated ID and reference.
+fn shadow(number: usize) -> Value {
+    json!({
+        "id": format!("{number:08x}-0000-4000-8000-000000000000"),
+        "account_tag": "", "created_at": "2026-01-01T00:00:00Z", "well_known_url": "https://ssf.example/1",
+        "integration_type": "Okta", "tenant_url": "https://shadow.okta.com",
+        "reference_id": format!("{number:08x}-0000-4000-9000-000000000000"), "active": true,
+    })
+}
+
+/// 50 accounts have the same drift, and the last 20 fail: rejected by the API in drift, blocked by a guard in a plan.
+fn large(format: Format) -> Run {
+    let base = desired("staging.yaml");
+    let accounts = (0..ACCOUNTS).map(|number| {
+        let mut account = base.clone();
+        account.account_id = format!("{number:032x}").parse().unwrap();
+        account.name = Some(format!("account-{number:03}").parse().unwrap());
+        let mut live = as_declared();
+        if (100..150).contains(&number) {
+            live.behaviors.values_mut().next().unwrap().settings.enabled = false;
+            live = LiveAccount::new(
+                live.behaviors,
+                vec![serde_json::from_value(shadow(number)).unwrap()],
+            );
+        }
+        if number >= 280 && format == Format::Plan {
+            let level = &mut live.behaviors.values_mut().next().unwrap().settings;
+            level.risk_level = OpenEnum::Known(RiskLevel::High);
+            account.behaviors.values_mut().next().unwrap().risk_level = Some(RiskLevel::Low);
+            account.guards.weakening = GuardMode::Deny;
+        }
+        if number >= 280 && format == Format::Drift {
+            let id = &account.account_id;
+            let error = AccountError {
+                kind: FailureKind::Permission,
+                message: format!("GET /accounts/{id}/zt_risk_scoring/behaviors: permission denied [status 403, ray 8f0{number}abc-FRA]"),
+                help: Some("give the token the permission \"Zero Trust Read\" on this account".to_owned()),
+                cf_ray: Some(format!("8f0{number}abc-FRA")),
+            };
+            return AccountPlan::failed(&account, error);
+        }
+        planned(account, live)
+    });
+    let run = run(Format::Plan, accounts.collect());
+    match format {
+        Format::Drift => drift(&run),
+        Format::Plan | Format::Apply => run,
+    }
+}
+
+/// 60 accounts as in a bad night: one weaker, one with an unlisted integration, three with the same change, two without entitlement.
+fn sixty() -> Run {
+    let who = |action, hours: i64, actor: &str, method: &str, token: Option<&str>, ray: &str| {
+        vec![FieldAttribution {
+            action,
+            fields: Vec::new(),
+            attribution: Attribution::Set {
+                author: Author {
+                    actor: Some(actor.to_owned()),
+                    method: Some(method.to_owned()),
+                    token_name: token.map(str::to_owned),
+                    tool: None,
+                    time: now() - SignedDuration::from_hours(hours),
+                    entry_id: None,
+                    cf_ray: Some(ray.to_owned()),
+                },
+            },
+        }]
+    };
+    let admin = |hours, ray: &str| {
+        who(
+            AttributedAction::Set,
+            hours,
+            "admin@example.com",
+            "dash",
+            None,
+            ray,
+        )
+    };
+    let base = desired("customer.yaml");
+    let accounts = (1..=60u32).map(|number| {
+        let mut account = base.clone();
+        account.account_id = format!("{number:032x}").parse().unwrap();
+        account.name = Some(format!("customer-{number:02}").parse().unwrap());
+        account.source = format!("accounts/customer-{number:02}.yaml").into();
+        let is_on = |number: u32| json!({ "name": "", "description": "", "enabled": number == 1, "risk_level": "high" });
+        let behaviors = json!({
+            "imp_travel": is_on(u32::from(number != 37)),
+            "sentinel_one": is_on(u32::from([11, 24, 45].contains(&number))),
+        });
+        let integrations = (number == 52).then(|| serde_json::from_value(shadow(52)).unwrap());
+        if [8, 29].contains(&number) {
+            let id = &account.account_id;
+            let error = AccountError {
+                kind: FailureKind::Entitlement,
+                message: format!("GET /accounts/{id}/zt_risk_scoring/behaviors: the account does not have Risk Scoring [status 403, ray 8f0{number}abc-FRA]"),
+                help: Some("Risk Scoring is an Enterprise feature; ask your Cloudflare account team to enable it".to_owned()),
+                cf_ray: Some(format!("8f0{number}abc-FRA")),
+            };
+            return AccountPlan::failed(&account, error);
+        }
+        let behaviors = serde_json::from_value(behaviors).unwrap();
+        planned(account, LiveAccount::new(behaviors, integrations.into_iter().collect()))
+    });
+    let mut run = drift(&run(Format::Plan, accounts.collect()));
+    for account in &mut run.accounts {
+        for change in &mut account.changes {
+            let Change::Behavior(diff) = change else {
+                panic!("a behavior differs");
+            };
+            diff.attribution = match diff.address.to_string().as_str() {
+                "behavior.imp_travel" => admin(3, "8f00ba4c000000b4"),
+                _ => admin(25, &account.account_id.to_string()),
+            };
+        }
+        for unlisted in &mut account.unlisted {
+            unlisted.attribution = who(
+                AttributedAction::Created,
+                3,
+                "ci@example.com",
+                "api_token",
+                Some("old-ci"),
+                "8f00ba4c000000c8",
+            );
+        }
+    }
+    run.commands.arguments = " accounts".to_owned();
+    run
+}
+
+fn slack_lines(run: &Run) -> String {
+    report::slack::lines(run).join("\n")
+}
+
+#[test]
+fn sixty_accounts_as_text() {
+    let text = text(&sixty(), DetailLevel::Grouped);
+    assert!(text.lines().count() < 45);
+    assert_snapshot!(text, @r#"
+    2 accounts failed: customer-08, customer-29
+      error: the account does not have Risk Scoring (HTTP 403)
+      help: Risk Scoring is an Enterprise feature; ask your Cloudflare account team to enable it
+
+    customer-37 (00000000…0025)  accounts/customer-37.yaml
+
+      ~ behavior.imp_travel                                        weaker: off, declared on
+          set by admin@example.com in the dashboard, 3 h ago (2026-11-22 07:00 UTC, ray 8f00ba4c000000b4)
+
+    customer-52 (00000000…0034)  accounts/customer-52.yaml
+
+      ? integration[00000034-0000-4000-8000-000000000000]          unlisted, active: receives risk scores
+          https://shadow.okta.com
+          created by ci@example.com with the API token old-ci, 3 h ago (2026-11-22 07:00 UTC, ray 8f00ba4c000000c8)
+          to delete it:  riskform destroy accounts --target 'customer-52/integration[00000034-0000-4000-8000-000000000000]'
+          to keep it, add to accounts/customer-52.yaml:
+            integrations:
+              shadow-okta-com:
+                tenant_url: https://shadow.okta.com
+                id: 00000034-0000-4000-8000-000000000000
+
+    3 accounts: customer-11, customer-24, customer-45
+
+      ~ behavior.sentinel_one                                      on, declared off
+          set by admin@example.com in the dashboard, 25 h ago; --expand shows each account
+
+    Drift in 5 of 60 accounts: 1 weaker, 1 unlisted integration, 3 other differences. 53 as declared.
+    2 of 60 accounts failed.
+    "#);
+}
+
+#[test]
+fn sixty_accounts_as_markdown() {
+    let text = markdown(&sixty(), MAX_COMMENT_BYTES);
+    assert!(text.lines().count() < 30);
+    assert_snapshot!(text, @r#"
+    ### riskform drift: 1 weaker, 1 unlisted integration, 3 others differ, 2 failed (60 accounts)
+
+    **2 accounts failed:** `customer-08`, `customer-29`: the account does not have Risk Scoring (HTTP 403)
+
+    **Weaker:** `customer-37` `behavior.imp_travel` is off, declared on. Set by admin@example.com in the dashboard, 3 h ago.
+
+    **Unlisted integration:** `customer-52` `https://shadow.okta.com`, active: receives risk scores. Created by ci@example.com with the API token old-ci, 3 h ago.
+    Delete it with `riskform destroy accounts --target 'customer-52/integration[00000034-0000-4000-8000-000000000000]'`, or add it to `accounts/customer-52.yaml`.
+
+    **3 accounts:** `customer-11`, `customer-24`, `customer-45`: `behavior.sentinel_one` is on, declared off. Set by admin@example.com in the dashboard, 25 h ago.
+
+    <details><summary>53 accounts as declared</summary>
+
+    `customer-01`, `customer-02`, `customer-03`, `customer-04`, `customer-05`, `customer-06`, `customer-07`, `customer-09`, `customer-10`, `customer-12`, `customer-13`, `customer-14`, `customer-15`, `customer-16`, `customer-17`, `customer-18`, `customer-19`, `customer-20`, `customer-21`, `customer-22`, `customer-23`, `customer-25`, `customer-26`, `customer-27`, `customer-28`, `customer-30`, `customer-31`, `customer-32`, `customer-33`, `customer-34`, `customer-35`, `customer-36`, `customer-38`, `customer-39`, `customer-40`, `customer-41`, `customer-42`, `customer-43`, `customer-44`, `customer-46`, `customer-47`, `customer-48`, `customer-49`, `customer-50`, `customer-51`, `customer-53`, `customer-54`, `customer-55`, `customer-56`, `customer-57`, `customer-58`, `customer-59`, `customer-60`
+
+    </details>
+
+    <sub>2026-11-22 10:00 UTC · riskform 0.1.0 · `https://api.cloudflare.com/client/v4`</sub>
+    "#);
+}
+
+#[test]
+fn sixty_accounts_in_one_line_and_for_slack() {
+    let summary = Summary::of(&sixty());
+    assert_snapshot!(format!("{}\n{}\n{}", summary.title, summary.subject, slack_lines(&sixty())), @r#"
+    riskform drift: 1 weaker, 1 unlisted integration, 3 others differ, 2 failed (60 accounts)
+    riskform: customer-37 weaker, unlisted integration in customer-52, 3 others differ, 2 failed
+    2 accounts failed: `customer-08`, `customer-29`: the account does not have Risk Scoring (HTTP 403)
+    *weaker* `customer-37` `behavior.imp_travel` is off, declared on; set by admin@example.com in the dashboard, 3 h ago
+    *unlisted integration* `customer-52` `https://shadow.okta.com`, active; created by ci@example.com with the API token old-ci, 3 h ago
+    3 accounts: `customer-11`, `customer-24`, `customer-45`: `behavior.sentinel_one` is on, declared off; set by admin@example.com in the dashboard, 25 h ago
+    "#);
+}
+
+#[test]
+fn sixty_accounts_as_page() {
+    let page = report::drift(
+        &sixty(),
+        DriftFormat::Html,
+        DetailLevel::Grouped,
+        None,
+        &str::to_owned,
+    );
+    let body = page.split("<body>").nth(1).unwrap();
+    assert_snapshot!(body, @r#"
+
+    <header>
+    <h1>Drift in 5 of 60 accounts</h1>
+    <p class="totals">
+    <b class="danger">1 weaker</b>,
+    <b class="danger">1 unlisted integration</b>,
+    3 other differences.
+    <b class="danger">2 of 60 accounts failed.</b>
+    53 as declared.
+    </p>
+    </header>
+    <main>
+    <article class="failed" id="section-1">
+    <h2>2 accounts failed: customer-08, customer-29</h2>
+    <p>The account does not have Risk Scoring (HTTP 403)</p>
+    <p class="quiet">Risk Scoring is an Enterprise feature; ask your Cloudflare account team to enable it</p>
+    </article>
+    <article class="severe" id="section-2">
+    <h2>customer-37 <span class="quiet">accounts&#x2f;customer-37.yaml</span></h2>
+    <p><code>behavior.imp_travel</code> is off, declared on <span class="badge">weaker</span></p>
+    <p>Set by admin@example.com in the dashboard, 3 h ago (2026-11-22 07:00 UTC, ray 8f00ba4c000000b4)</p>
+    </article>
+    <article class="severe" id="section-3">
+    <h2>customer-52 <span class="quiet">accounts&#x2f;customer-52.yaml</span></h2>
+    <p><code>https:&#x2f;&#x2f;shadow.okta.com</code>, active: receives risk scores <span class="badge">unlisted integration</span></p>
+    <p>Created by ci@example.com with the API token old-ci, 3 h ago (2026-11-22 07:00 UTC, ray 8f00ba4c000000c8)</p>
+    <p>To delete it, run:</p>
+    <pre>riskform destroy accounts --target &#x27;customer-52&#x2f;integration[00000034-0000-4000-8000-000000000000]&#x27;</pre>
+    <p>To keep it, add it to accounts&#x2f;customer-52.yaml:</p>
+    <pre>integrations:
+      shadow-okta-com:
+        tenant_url: https:&#x2f;&#x2f;shadow.okta.com
+        id: 00000034-0000-4000-8000-000000000000</pre>
+    </article>
+    <article id="section-4">
+    <h2>3 accounts: customer-11, customer-24, customer-45</h2>
+    <p><code>behavior.sentinel_one</code> is on, declared off</p>
+    <p>Set by admin@example.com in the dashboard, 25 h ago</p>
+    </article>
+    <details class="fold"><summary>53 accounts as declared</summary>
+    <ul class="names">
+    <li>customer-01</li>
+    <li>customer-02</li>
+    <li>customer-03</li>
+    <li>customer-04</li>
+    <li>customer-05</li>
+    <li>customer-06</li>
+    <li>customer-07</li>
+    <li>customer-09</li>
+    <li>customer-10</li>
+    <li>customer-12</li>
+    <li>customer-13</li>
+    <li>customer-14</li>
+    <li>customer-15</li>
+    <li>customer-16</li>
+    <li>customer-17</li>
+    <li>customer-18</li>
+    <li>customer-19</li>
+    <li>customer-20</li>
+    <li>customer-21</li>
+    <li>customer-22</li>
+    <li>customer-23</li>
+    <li>customer-25</li>
+    <li>customer-26</li>
+    <li>customer-27</li>
+    <li>customer-28</li>
+    <li>customer-30</li>
+    <li>customer-31</li>
+    <li>customer-32</li>
+    <li>customer-33</li>
+    <li>customer-34</li>
+    <li>customer-35</li>
+    <li>customer-36</li>
+    <li>customer-38</li>
+    <li>customer-39</li>
+    <li>customer-40</li>
+    <li>customer-41</li>
+    <li>customer-42</li>
+    <li>customer-43</li>
+    <li>customer-44</li>
+    <li>customer-46</li>
+    <li>customer-47</li>
+    <li>customer-48</li>
+    <li>customer-49</li>
+    <li>customer-50</li>
+    <li>customer-51</li>
+    <li>customer-53</li>
+    <li>customer-54</li>
+    <li>customer-55</li>
+    <li>customer-56</li>
+    <li>customer-57</li>
+    <li>customer-58</li>
+    <li>customer-59</li>
+    <li>customer-60</li>
+    </ul>
+    </details>
+    </main>
+    <footer>
+    <p class="quiet">2026-11-22 10:00 UTC · riskform 0.1.0 · https:&#x2f;&#x2f;api.cloudflare.com&#x2f;client&#x2f;v4</p>
+    </footer>
+    </body>
+    </html>
+    "#);
+}
+
+/// 50 accounts have the same drift, and the last 20 fail.
+#[test]
+fn three_hundred_accounts_fit_one_screen() {
+    for format in [Format::Plan, Format::Drift] {
+        let run = large(format);
+        let told = text(&run, DetailLevel::Grouped);
+        assert!(told.lines().count() < 60, "{told}");
+        let comment = markdown(&run, MAX_COMMENT_BYTES);
+        assert!(comment.lines().count() < 60, "{comment}");
+        let longest = told.lines().map(|line| line.chars().count()).max();
+        assert!(longest.unwrap() < 320, "{longest:?}");
+    }
+    assert_snapshot!(text(&large(Format::Drift), DetailLevel::Grouped), @r#"
+    20 accounts failed: account-280, account-281, account-282, account-283, account-284 and 15 more
+      error: permission denied (HTTP 403)
+      help: give the token the permission "Zero Trust Read" on this account
+
+    50 accounts: account-100, account-101, account-102, account-103, account-104 and 45 more
+
+      ~ behavior.imp_travel                                        weaker: off, declared on
+
+    50 unlisted active integrations receive risk scores:
+
+      ? integration[ID] in 50 accounts (account-100, account-101, account-102, account-103, account-104 and 45 more)  https://shadow.okta.com
+          to delete it:  riskform destroy --target 'ACCOUNT/integration[ID]'
+          to keep it, add to its file:
+            integrations:
+              NAME:
+                tenant_url: URL
+                id: ID
+
+    Drift in 50 of 300 accounts: 50 weaker, 50 unlisted integrations. 230 as declared.
+    20 of 300 accounts failed.
+    "#);
+    assert_snapshot!(text(&large(Format::Plan), DetailLevel::Grouped), @r#"
+    20 accounts: account-280, account-281, account-282, account-283, account-284 and 15 more
+
+      Blocked: behavior.imp_travel weakens protection (lowered), and guards.weakening is deny.
+        help: plan again with --allow-weakening
+      ~ behavior.imp_travel                                        weakens
+          risk_level  high → low
+
+      note: behavior.imp_travel: Access policies match levels exactly; policies on high will not match low
+
+    50 accounts: account-100, account-101, account-102, account-103, account-104 and 45 more
+
+      ? integration[ID]                                            unlisted, active: receives risk scores
+          https://shadow.okta.com
+      ~ behavior.imp_travel
+          enabled     false → true
+
+    Plan in 70 of 300 accounts: 70 to update. 230 unchanged, 50 unlisted.
+    20 of 300 accounts are blocked by a guard.
+    "#);
+}
+
+#[test]
+fn one_weaker_account_of_300_is_named_first() {
+    let mut run = large(Format::Plan);
+    run.accounts.drain(1..100);
+    run.accounts.truncate(180);
+    let weaker = large(Format::Plan).accounts.swap_remove(120);
+    run.accounts.retain(|account| account.changes.is_empty());
+    run.accounts.push(weaker);
+    let run = drift(&run);
+    let summary = Summary::of(&run);
+    assert!(
+        summary.subject.starts_with("riskform: account-120 weaker"),
+        "{}",
+        summary.subject
+    );
+    for shown in [
+        text(&run, DetailLevel::Grouped),
+        markdown(&run, MAX_COMMENT_BYTES),
+        slack_lines(&run),
+    ] {
+        let first: Vec<&str> = shown.lines().take(10).collect();
+        assert!(first.join("\n").contains("behavior.imp_travel"), "{shown}");
+        assert!(shown.lines().count() < 60);
+    }
+}
+
+#[test]
+fn expanded_text_shows_each_account() {
+    let told = text(&large(Format::Drift), DetailLevel::Expanded);
+    for number in (100..150).chain(280..300) {
+        assert!(told.contains(&format!("account-{number:03}")), "{number}");
+    }
+    for number in 100..150 {
+        let id = format!("{number:08x}-0000-4000-8000-000000000000");
+        assert!(told.contains(&format!("integration[{id}]")), "{number}");
+    }
+    assert!(
+        !told.contains("account-000"),
+        "unchanged accounts are only counted"
+    );
+}
+
+/// Items of two accounts are shown for each.
+#[test]
+fn items_of_two_accounts_are_not_grouped() {
+    let mut run = large(Format::Plan);
+    run.accounts
+        .retain(|account| ["account-280", "account-281"].contains(&account.label()));
+    let grouped = text(&run, DetailLevel::Grouped);
+    assert_eq!(grouped, text(&run, DetailLevel::Expanded));
+    assert_eq!(grouped.matches("\naccount-281 (").count(), 1);
+}
+
+#[test]
+fn every_format_has_the_same_order() {
+    let run = sixty();
+    let page = report::drift(
+        &run,
+        DriftFormat::Html,
+        DetailLevel::Grouped,
+        None,
+        &str::to_owned,
+    );
+    let page = page.split("<main>").nth(1).unwrap().to_owned();
+    let formats = [
+        text(&run, DetailLevel::Grouped),
+        markdown(&run, MAX_COMMENT_BYTES),
+        slack_lines(&run),
+        page,
+    ];
+    for shown in formats {
+        let places = ["customer-08", "customer-37", "customer-52", "customer-11"]
+            .map(|name| shown.find(name).unwrap());
+        assert!(places.is_sorted(), "{places:?} in {shown}");
+    }
+}
+
+#[test]
+fn several_unlisted_integrations_take_one_line_each() {
+    let mut run = large(Format::Plan);
+    let tenants = [
+        "https://a.okta.com",
+        "https://b.okta.com",
+        "https://c.okta.com",
+    ];
+    run.accounts.drain(..100);
+    run.accounts.truncate(3);
+    for (account, tenant) in run.accounts.iter_mut().zip(tenants) {
+        let mut integration = shadow(7);
+        integration["tenant_url"] = json!(tenant);
+        let behaviors = as_declared().behaviors;
+        let live = LiveAccount::new(
+            behaviors,
+            vec![serde_json::from_value(integration).unwrap()],
+        );
+        *account = planned((**account.desired()).clone(), live);
+    }
+    assert_snapshot!(text(&drift(&run), DetailLevel::Grouped), @r#"
+    3 unlisted active integrations receive risk scores:
+
+      ? account-100/integration[00000007-0000-4000-8000-000000000000]  https://a.okta.com
+      ? account-101/integration[00000007-0000-4000-8000-000000000000]  https://b.okta.com
+      ? account-102/integration[00000007-0000-4000-8000-000000000000]  https://c.okta.com
+          to delete it:  riskform destroy --target 'ACCOUNT/integration[ID]'
+          to keep it, add to its file:
+            integrations:
+              NAME:
+                tenant_url: URL
+                id: ID
+
+    Drift in 3 of 3 accounts: 3 unlisted integrations.
+    "#);
+}
