@@ -408,7 +408,7 @@ pub(super) fn is_fragment(path: &Path) -> bool {
 pub(super) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     let is = |known: &&str| extension.is_some_and(|one| one.eq_ignore_ascii_case(known));
-    extensions.iter().any(|known| is(known))
+    extensions.iter().any(is)
 }
 
 /// Returns the path of a base file, as written in `extends` of `file`.

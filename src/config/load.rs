@@ -292,9 +292,9 @@ impl<'a> Loader<'a> {
             let added = self.add_base(&base, &written, span, path, chain);
             if let Err(problem) = added {
                 is_whole = false;
-                problem
-                    .into_iter()
-                    .for_each(|problem| self.diagnostics.push(problem));
+                if let Some(problem) = problem {
+                    self.diagnostics.push(*problem);
+                }
             }
         }
         is_whole
@@ -312,7 +312,7 @@ impl<'a> Loader<'a> {
         span: Span,
         from: &Path,
         chain: &mut Chain,
-    ) -> Result<(), Option<Problem>> {
+    ) -> Result<(), Option<Box<Problem>>> {
         let unusable = |error: FileError, chain: &Chain| {
             let (code, help) = match error.code {
                 Code::Confined => (error.code, error.help),
@@ -320,12 +320,13 @@ impl<'a> Loader<'a> {
             };
             let message = format!("{}: {}", shown(path), error.message);
             let problem = Problem::at(span, code, message, help);
-            Some(match chain.files.len() {
+            Some(Box::new(match chain.files.len() {
                 1 => problem,
                 _ => problem.note(format!("`extends` chain: {}", chain.shown(0, path))),
-            })
+            }))
         };
-        let error = |code, message: String, help| Some(Problem::at(span, code, message, help));
+        let error =
+            |code, message: String, help| Some(Box::new(Problem::at(span, code, message, help)));
         let canonical = files::base(path, from, written, &chain.root);
         let canonical = canonical.map_err(|error| unusable(error, chain))?;
         if let Some(at) = chain.files.iter().position(|(file, _)| *file == canonical) {
@@ -359,9 +360,10 @@ impl<'a> Loader<'a> {
             [_, second, ..] => {
                 let message = format!("{} contains several documents", shown(path));
                 let help = "extend a file that contains one document";
-                let problem = error(Code::Extends, message, help);
+                let problem = Problem::at(span, Code::Extends, message, help);
                 let second = second.root.span;
-                Err(problem.map(|one| one.related("", second, "start of the second document")))
+                let problem = problem.related("", second, "start of the second document");
+                Err(Some(Box::new(problem)))
             }
         }
     }

@@ -120,7 +120,6 @@ impl<'de> Deserialize<'de> for Address {
 }
 
 #[cfg(test)]
-
 impl JsonSchema for Address {
     fn schema_name() -> Cow<'static, str> {
         "Address".into()

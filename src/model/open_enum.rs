@@ -67,7 +67,6 @@ impl<'de, T: FromStr> Deserialize<'de> for OpenEnum<T> {
 }
 
 #[cfg(test)]
-
 impl<T: JsonSchema> JsonSchema for OpenEnum<T> {
     fn schema_name() -> Cow<'static, str> {
         format!("Open{}", T::schema_name()).into()

@@ -215,7 +215,6 @@ impl<'de> Deserialize<'de> for TenantUrl {
 }
 
 #[cfg(test)]
-
 impl JsonSchema for TenantUrl {
     fn schema_name() -> Cow<'static, str> {
         "TenantUrl".into()

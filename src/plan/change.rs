@@ -439,7 +439,6 @@ impl Serialize for Weakening {
 }
 
 #[cfg(test)]
-
 impl JsonSchema for Weakening {
     fn schema_name() -> Cow<'static, str> {
         "Weakening".into()

@@ -27,16 +27,14 @@ fn modules(directory: &Path, path: &[String], found: &mut BTreeMap<ItemPath, Str
     for entry in fs::read_dir(directory).unwrap() {
         let file = entry.unwrap().path();
         let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
-        let inner = [path, &[name.clone()]].concat();
+        let inner = [path, std::slice::from_ref(&name)].concat();
         if file.is_dir() && name != "tests" {
             modules(&file, &inner, found);
         } else if file.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&file).unwrap();
             let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
-            let code = Regex::new("//.*")
-                .unwrap()
-                .replace_all(code, "")
-                .into_owned();
+            let code = code.lines().map(|line| line.split("//").next().unwrap());
+            let code = code.collect::<Vec<&str>>().join("\n");
             match name.as_str() {
                 "mod" | "lib" => found.insert(path.to_vec(), code),
                 "main" | "build" | "tests" => None,

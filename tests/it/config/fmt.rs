@@ -9,13 +9,13 @@ use serde_json::Value;
 use super::{Fleet, corpus, declared, examples, found};
 
 /// Formats a file, and checks that the result declares the same and does not change again.
-fn format_twice(text: &[u8]) -> Result<Formatted, Diagnostics> {
+fn format_twice(text: &[u8]) -> Result<Formatted, Box<Diagnostics>> {
     let fleet = Fleet::new(&[]);
     fleet.write("a.yaml", text);
     let (files, diagnostics) = format(&[fleet.path("a.yaml")], &AllowedRoot::default());
     let Some(file) = files.into_iter().next() else {
         assert!(diagnostics.errors() > 0);
-        return Err(diagnostics);
+        return Err(Box::new(diagnostics));
     };
     fleet.write("b.yaml", file.after.as_bytes());
     let (again, _) = format(&[fleet.path("b.yaml")], &AllowedRoot::default());

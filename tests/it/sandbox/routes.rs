@@ -278,7 +278,8 @@ async fn each_operation_needs_its_permission() {
         ("read,write,pii", [200; 11]),
     ];
     for (permissions, scoring) in cases {
-        let granted = |needed| needed == "" || permissions.split(',').any(|word| word == needed);
+        let granted =
+            |needed| str::is_empty(needed) || permissions.split(',').any(|word| word == needed);
         let context = CONTEXT_REQUESTS.map(|(_, needed)| if granted(needed) { 200 } else { 403 });
         let granted: Permissions = permissions.parse().unwrap();
         let client = Client::new(Settings {
