@@ -114,8 +114,7 @@ impl Reader {
             let request = ApiRequest::new(OPERATION, integration::collection_path(account));
             return Err(self.0.not_found(&request));
         };
-        let has_reference =
-            |live: &Integration| live.settings.reference_id.as_ref() == Some(reference);
+        let has_reference = |live: &Integration| live.fields.reference_id() == Some(reference);
         self.get_integration(&ApiRequest::new(OPERATION, path), account, has_reference)
             .await
     }

@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::model::account::AccountId;
-use crate::model::behavior::{self, BehaviorKey, BehaviorSettings};
-use crate::model::integration::{self, Integration, IntegrationId, IntegrationSettings};
+use crate::model::behavior::{self, BehaviorKey};
+use crate::model::field::Fields;
+use crate::model::integration::{self, Integration, IntegrationId};
 use crate::model::user::{self, UserId};
 
 use super::cancellation::CancellationToken;
@@ -26,7 +27,7 @@ pub struct Writer(Client);
 
 #[derive(Deserialize)]
 struct SettingsMap {
-    behaviors: BTreeMap<BehaviorKey, BehaviorSettings>,
+    behaviors: BTreeMap<BehaviorKey, Fields>,
 }
 
 impl Client {
@@ -70,7 +71,7 @@ impl Writer {
         &self,
         permit: SendPermit<'_>,
         account: &AccountId,
-        behaviors: &BTreeMap<BehaviorKey, BehaviorSettings>,
+        behaviors: &BTreeMap<BehaviorKey, Fields>,
     ) -> Result<ApiResponse<()>, ApiError> {
         let request = ApiRequest::new(Endpoint::WriteBehaviors, behavior::path(account))
             .with_body(behavior::write_body(behaviors));
@@ -90,11 +91,11 @@ impl Writer {
         &self,
         permit: SendPermit<'_>,
         account: &AccountId,
-        settings: &IntegrationSettings,
+        fields: &Fields,
     ) -> Result<ApiResponse<Integration>, ApiError> {
         let path = integration::collection_path(account);
         let request =
-            ApiRequest::new(Endpoint::CreateIntegration, path).with_body(settings.create_body());
+            ApiRequest::new(Endpoint::CreateIntegration, path).with_body(fields.create_body());
         self.send_integration(permit, &request, account).await
     }
 
@@ -109,15 +110,15 @@ impl Writer {
         permit: SendPermit<'_>,
         account: &AccountId,
         id: IntegrationId,
-        settings: &IntegrationSettings,
-        mismatch: impl FnOnce(&IntegrationSettings) -> Option<String>,
+        fields: &Fields,
+        mismatch: impl FnOnce(&Fields) -> Option<String>,
     ) -> Result<ApiResponse<Integration>, ApiError> {
         let path = integration::path(account, id);
         let request =
-            ApiRequest::new(Endpoint::UpdateIntegration, path).with_body(settings.update_body());
+            ApiRequest::new(Endpoint::UpdateIntegration, path).with_body(fields.update_body());
         let response = self.send_integration(permit, &request, account).await?;
         let problem = match response.value.id == id {
-            true => mismatch(&response.value.settings),
+            true => mismatch(&response.value.fields),
             false => Some(format!("the integration {}", response.value.id)),
         };
         self.confirmed(&request, response, problem)

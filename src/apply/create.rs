@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::{ApiError, ErrorKind, SendPermit, Writer};
-use crate::model::integration::{Integration, IntegrationId, IntegrationSettings};
+use crate::model::field::{Field, Fields};
+use crate::model::integration::{Integration, IntegrationId};
 use crate::plan::{Note, Operation};
 
 use super::ApplyRun;
@@ -26,14 +27,14 @@ const MAX_LOOKUP_TIME: Duration = Duration::from_secs(30);
 pub(super) struct Created {
     pub(super) integration: Integration,
     /// Settings last written by this run.
-    pub(super) sent: IntegrationSettings,
+    pub(super) sent: Fields,
     /// Whether a 2xx response to this run's POST has the ID, and no earlier list had it. Another client may have created any other
     /// integration, so this run never deletes it.
     pub(super) is_own: bool,
 }
 
 impl Created {
-    pub(super) fn adopted(integration: Integration, sent: &IntegrationSettings) -> Self {
+    pub(super) fn adopted(integration: Integration, sent: &Fields) -> Self {
         Created {
             integration,
             sent: sent.clone(),
@@ -52,7 +53,7 @@ impl Created {
 pub(super) async fn create(
     run: &ApplyRun<'_, '_>,
     operation: &Operation,
-    settings: &IntegrationSettings,
+    settings: &Fields,
 ) -> Outcome {
     let create = Create {
         run,
@@ -75,7 +76,7 @@ pub(super) async fn create(
     }
     outcome.map(|created| {
         let result = created.result();
-        run.record_written(result.id, created.integration.settings.clone());
+        run.record_written(result.id, created.integration.fields.clone());
         run.created.borrow_mut().insert(operation.id, created);
         Some(result)
     })
@@ -95,7 +96,7 @@ struct Create<'r, 'a, 'o> {
 
 impl Create<'_, '_, '_> {
     /// Sends the create, looks up the integration after an unknown outcome, and sends it again if it does not exist.
-    async fn create_or_find(&self, settings: &IntegrationSettings) -> Outcome<Created> {
+    async fn create_or_find(&self, settings: &Fields) -> Outcome<Created> {
         let unknown = match self.post(settings).await {
             Outcome::Unknown(unknown) if unknown.can_be_resolved() => unknown,
             // Another run may have created it.
@@ -128,15 +129,8 @@ impl Create<'_, '_, '_> {
 
     /// Sends a rejected create once more, without its generated reference. Without one, a found integration could be anyone's, so a request
     /// with an unknown outcome is not resolved.
-    async fn without_reference(
-        &self,
-        settings: &IntegrationSettings,
-        rejection: &ApiError,
-    ) -> Outcome<Created> {
-        let settings = &IntegrationSettings {
-            reference_id: None,
-            ..settings.clone()
-        };
+    async fn without_reference(&self, settings: &Fields, rejection: &ApiError) -> Outcome<Created> {
+        let settings = &settings.clone().with(Field::ReferenceId, None);
         match self.post(settings).await {
             Outcome::Done(created) => {
                 let address = self.operation.address.clone();
@@ -156,7 +150,7 @@ impl Create<'_, '_, '_> {
     }
 
     /// Sends the create, unless the entry exists by now.
-    async fn post(&self, settings: &IntegrationSettings) -> Outcome<Created> {
+    async fn post(&self, settings: &Fields) -> Outcome<Created> {
         let Create { run, operation, .. } = self;
         let addresses = run.addresses(operation);
         let outcome = run
@@ -200,16 +194,14 @@ impl Create<'_, '_, '_> {
     }
 
     /// Describes how a new integration differs from the request, which has no `active`.
-    fn mismatch(&self, live: &Integration, sent: &IntegrationSettings) -> Option<String> {
-        let sent = IntegrationSettings {
-            active: live.settings.active,
-            ..sent.clone()
-        };
-        self.run.mismatch_text(&live.settings, &sent)
+    fn mismatch(&self, live: &Integration, sent: &Fields) -> Option<String> {
+        let active = live.fields.get(Field::Active).cloned();
+        let sent = sent.clone().with(Field::Active, active);
+        self.run.mismatch_text(&live.fields, &sent)
     }
 
     /// Returns true if another client's new integration has the reference or the tenant, or if that is unknown.
-    async fn is_held(&self, settings: &IntegrationSettings) -> bool {
+    async fn is_held(&self, settings: &Fields) -> bool {
         let Ok(list) = self.run.list(ReadAge::Recent).await else {
             return true;
         };
@@ -222,8 +214,8 @@ impl Create<'_, '_, '_> {
             .iter()
             .filter(|live| !known.contains(&live.id));
         new.any(|live| {
-            live.settings.reference_id == settings.reference_id
-                || live.settings.tenant_url == settings.tenant_url
+            live.fields.reference_id() == settings.reference_id()
+                || live.fields.tenant_url() == settings.tenant_url()
         })
     }
 
@@ -232,7 +224,7 @@ impl Create<'_, '_, '_> {
     async fn poll(
         &self,
         failure: &OperationError,
-        settings: &IntegrationSettings,
+        settings: &Fields,
     ) -> Option<Option<Outcome<Created>>> {
         let Create { run, operation, .. } = self;
         // Reads change nothing, so they continue even if the observer fails.
@@ -253,10 +245,7 @@ impl Create<'_, '_, '_> {
 
     /// Lists the account and finds the created integration, which did not exist before the POST. The outcome is unknown if there is one of
     /// the same tenant with another reference.
-    async fn find(
-        &self,
-        settings: &IntegrationSettings,
-    ) -> Result<Option<Outcome<Created>>, ApiError> {
+    async fn find(&self, settings: &Fields) -> Result<Option<Outcome<Created>>, ApiError> {
         let run = self.run;
         let list = run.list(ReadAge::New).await?;
         let mut candidates: Vec<&Integration> = {
@@ -273,8 +262,9 @@ impl Create<'_, '_, '_> {
                 .iter()
                 .filter(|live| !is_known(&live.id))
                 .filter(|live| {
-                    live.settings.integration_type == settings.integration_type
-                        && live.settings.tenant_url == settings.tenant_url
+                    [Field::IntegrationType, Field::TenantUrl]
+                        .iter()
+                        .all(|field| live.fields.get(*field) == settings.get(*field))
                 })
                 .collect()
         };
@@ -289,11 +279,11 @@ impl Create<'_, '_, '_> {
     }
 }
 
-fn other_reference(found: &Integration, sent: &IntegrationSettings) -> Outcome<Created> {
+fn other_reference(found: &Integration, sent: &Fields) -> Outcome<Created> {
     Outcome::Unknown(OperationError::ReferenceMismatch {
         found: found.id,
-        theirs: found.settings.reference_id.clone(),
-        sent: sent.reference_id.clone(),
+        theirs: found.fields.reference_id().cloned(),
+        sent: sent.reference_id().cloned(),
     })
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 use crate::api::{ErrorKind, SendPermit, Writer};
-use crate::model::integration::{Integration, IntegrationId, IntegrationSettings};
+use crate::model::field::{Field, Fields};
+use crate::model::integration::{Integration, IntegrationId};
 use crate::plan::{Note, Operation, OperationId};
 
 use super::create::Created;
@@ -92,7 +93,7 @@ fn find_duplicates(
         let mut duplicates: Vec<&Integration> = list
             .iter()
             .filter(|other| !known.contains(&other.id))
-            .filter(|other| is_duplicate(&other.settings, created))
+            .filter(|other| is_duplicate(&other.fields, created))
             .collect();
         duplicates.sort_by_cached_key(|duplicate| duplicate.creation_order());
         let (oldest, others) = duplicates.split_first()?;
@@ -103,19 +104,14 @@ fn find_duplicates(
 }
 
 /// Returns true if an integration is a duplicate of a created one, active or not. If the server drops references, an unset one matches.
-fn is_duplicate(other: &IntegrationSettings, created: &Created) -> bool {
-    let IntegrationSettings {
-        integration_type,
-        tenant_url,
-        reference_id,
-        active: _,
-    } = &created.sent;
-    let same_reference = match (&other.reference_id, reference_id) {
-        (Some(other), Some(sent)) => other == sent,
-        (Some(_), None) => false,
-        (None, _) => created.integration.settings.reference_id.is_none(),
+fn is_duplicate(other: &Fields, created: &Created) -> bool {
+    let sent = &created.sent;
+    let same = |field| other.get(field) == sent.get(field);
+    let same_reference = match other.reference_id() {
+        Some(_) => same(Field::ReferenceId),
+        None => created.integration.fields.reference_id().is_none(),
     };
-    same_reference && other.integration_type == *integration_type && other.tenant_url == *tenant_url
+    same_reference && same(Field::IntegrationType) && same(Field::TenantUrl)
 }
 
 fn planned_operation<'a>(run: &ApplyRun<'a, '_>, operation: OperationId) -> &'a Operation {
@@ -139,13 +135,13 @@ async fn delete_own_duplicate(
     let (reader, account, id) = (run.reader, run.account(), created.integration.id);
     let is_active = run
         .entry(&operation.address)
-        .is_none_or(|entry| entry.active);
+        .is_none_or(|entry| entry.is_active());
     let sent_before = run.sender.record(operation.id).sent;
     let changed = || SkipReason::Changed(format!("{} or its duplicate", operation.address));
     let check = async |_: ReadAge| {
         let at = Instant::now();
         let own = match reader.integration(account, id).await {
-            Ok(own) => own.value.settings,
+            Ok(own) => own.value.fields,
             Err(error)
                 if *error.kind() == ErrorKind::NotFound
                     && run.sender.record(operation.id).sent > sent_before =>
@@ -154,9 +150,10 @@ async fn delete_own_duplicate(
             }
             Err(error) => return Err(error.into()),
         };
-        let oldest = reader.integration(account, oldest.id).await?.value.settings;
-        let same = is_duplicate(&own, created) && own.active == created.sent.active;
-        if !same || !is_duplicate(&oldest, created) || oldest.active != is_active {
+        let oldest = reader.integration(account, oldest.id).await?.value.fields;
+        let same = is_duplicate(&own, created)
+            && own.get(Field::Active) == created.sent.get(Field::Active);
+        if !same || !is_duplicate(&oldest, created) || oldest.is_on(Field::Active) != is_active {
             return Err(changed().into());
         }
         Ok(Precheck::Write((), at))

@@ -11,15 +11,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::ApiError;
-use crate::model::account::LiveAccount;
+use crate::model::account::{Declared, LiveAccount};
 use crate::model::address::{Address, Name};
-use crate::model::behavior::{BehaviorKey, BehaviorSettings, DeclaredBehavior, apply_declared};
-use crate::model::integration::{
-    DesiredIntegration, Integration, IntegrationField, IntegrationId, IntegrationSettings,
-};
+use crate::model::behavior::{BehaviorKey, apply_declared};
+use crate::model::field::{Field, Fields, Kind};
+use crate::model::integration::{Integration, IntegrationId};
 use crate::plan::{
-    Action, Field, FieldChange, LiveChange, LiveChangeKind, Note, Operation, PlanError,
-    ResourceFields, field_changes, matches,
+    Action, Change, FieldChange, Note, Operation, Origin, PlanError, field_changes, matches,
 };
 
 use super::ApplyRun;
@@ -70,10 +68,10 @@ impl ListRead {
         }
     }
 
-    pub(super) fn settings(&self, id: IntegrationId) -> Option<&IntegrationSettings> {
+    pub(super) fn fields(&self, id: IntegrationId) -> Option<&Fields> {
         let mut integrations = self.integrations.iter();
         let live = integrations.find(|live| live.id == id)?;
-        Some(&live.settings)
+        Some(&live.fields)
     }
 }
 
@@ -83,12 +81,12 @@ pub(super) struct LastReads {
     started: std::cell::Cell<u64>,
     /// The lock is held during a read, so that waiting operations share it.
     list: tokio::sync::Mutex<Rc<ListRead>>,
-    behaviors: (Instant, BTreeMap<BehaviorKey, BehaviorSettings>),
+    behaviors: (Instant, BTreeMap<BehaviorKey, Fields>),
 }
 
-/// Settings that this run wrote.
+/// Fields that this run wrote.
 pub(super) struct Written {
-    settings: IntegrationSettings,
+    fields: Fields,
     /// Number of reads that were started before the write ended.
     reads: u64,
     at: Instant,
@@ -97,7 +95,7 @@ pub(super) struct Written {
 impl LastReads {
     /// Takes the read that the run starts with.
     pub(super) fn new(at: Instant, live: LiveAccount) -> Self {
-        let behaviors = settings_of(live.behaviors);
+        let behaviors = fields_of(live.behaviors);
         LastReads {
             started: std::cell::Cell::new(1),
             list: tokio::sync::Mutex::new(Rc::new(ListRead::new(1, at, live.integrations))),
@@ -106,12 +104,12 @@ impl LastReads {
     }
 }
 
-fn settings_of(
+fn fields_of(
     behaviors: BTreeMap<BehaviorKey, crate::model::behavior::Behavior>,
-) -> BTreeMap<BehaviorKey, BehaviorSettings> {
+) -> BTreeMap<BehaviorKey, Fields> {
     let behaviors = behaviors.into_iter();
     behaviors
-        .map(|(key, behavior)| (key, behavior.settings))
+        .map(|(key, behavior)| (key, behavior.fields))
         .collect()
 }
 
@@ -132,10 +130,10 @@ impl ApplyRun<'_, '_> {
         Ok(Rc::clone(&last))
     }
 
-    /// Records settings that this run wrote or found as it would have written them.
-    pub(super) fn record_written(&self, id: IntegrationId, settings: IntegrationSettings) {
+    /// Records fields that this run wrote or found as it would have written them.
+    pub(super) fn record_written(&self, id: IntegrationId, fields: Fields) {
         let written = Written {
-            settings,
+            fields,
             reads: self.reads.started.get(),
             at: Instant::now(),
         };
@@ -143,13 +141,13 @@ impl ApplyRun<'_, '_> {
     }
 
     /// Returns the settings that an integration had at plan time, or that this run gave it since.
-    fn expected(&self, id: IntegrationId) -> Option<IntegrationSettings> {
+    fn expected(&self, id: IntegrationId) -> Option<Fields> {
         let written = self.written.borrow();
         let planned = self.plan.live().integrations.iter();
         written
             .get(&id)
-            .map(|written| written.settings.clone())
-            .or_else(|| Some(planned.clone().find(|live| live.id == id)?.settings.clone()))
+            .map(|written| written.fields.clone())
+            .or_else(|| Some(planned.clone().find(|live| live.id == id)?.fields.clone()))
     }
 
     /// Returns true if a read may not show this run's last write of an integration yet.
@@ -161,68 +159,54 @@ impl ApplyRun<'_, '_> {
     }
 
     /// Returns the current settings of an integration: as read, or as written after that read.
-    fn current(&self, id: IntegrationId, list: &ListRead) -> Option<IntegrationSettings> {
+    fn current(&self, id: IntegrationId, list: &ListRead) -> Option<Fields> {
         let written = self.written.borrow();
         match written.get(&id) {
-            Some(written) if list.number <= written.reads => Some(written.settings.clone()),
-            _ => list.settings(id).cloned(),
+            Some(written) if list.number <= written.reads => Some(written.fields.clone()),
+            _ => list.fields(id).cloned(),
         }
     }
 
     /// Returns the fields in which live settings differ from those sent. A reference is not compared if none was sent, or if the server
     /// keeps none.
-    pub(super) fn mismatch(
-        &self,
-        live: &IntegrationSettings,
-        sent: &IntegrationSettings,
-    ) -> Vec<FieldChange> {
+    pub(super) fn mismatch(&self, live: &Fields, sent: &Fields) -> Vec<FieldChange> {
         let keeps_references = || {
             let mut planned = self.plan.live().integrations.iter();
-            planned.any(|live| live.settings.reference_id.is_some())
+            planned.any(|live| live.fields.reference_id().is_some())
         };
-        let mut fields = field_changes(Some(live), Some(sent));
+        let mut fields = field_changes(Kind::Integration, Some(live), Some(sent));
         fields.retain(|change| {
             change.field != Field::ReferenceId
-                || sent.reference_id.is_some()
-                    && (live.reference_id.is_some() || keeps_references())
+                || sent.reference_id().is_some()
+                    && (live.reference_id().is_some() || keeps_references())
         });
         fields
     }
 
     /// Describes how live settings differ from those sent.
-    pub(super) fn mismatch_text(
-        &self,
-        live: &IntegrationSettings,
-        sent: &IntegrationSettings,
-    ) -> Option<String> {
+    pub(super) fn mismatch_text(&self, live: &Fields, sent: &Fields) -> Option<String> {
         let fields = self.mismatch(live, sent);
         let fields: Vec<String> = fields.iter().map(FieldChange::not_read_back).collect();
         (!fields.is_empty()).then(|| fields.join(", "))
     }
 
-    pub(super) fn entry(&self, address: &Address) -> Option<&DesiredIntegration> {
+    pub(super) fn entry(&self, address: &Address) -> Option<&Declared> {
         match address {
             Address::Integration(name) => self.plan.desired().integrations.get(name),
             Address::Behavior(_) | Address::UnlistedIntegration(_) => None,
         }
     }
 
-    fn ignores(&self, entry: &DesiredIntegration, field: IntegrationField) -> bool {
-        let mut ignored = entry.lifecycle.ignore_changes.iter();
-        ignored.any(|ignored| {
-            ignored.field == field
-                && ignored
-                    .until
-                    .is_none_or(|until| until >= self.context.today)
-        })
+    fn ignores(&self, entry: &Declared, field: Field) -> bool {
+        entry.lifecycle.ignores(field, self.context.today)
     }
 
     /// Checks the complete map of behaviors, and returns the one to write.
     pub(super) async fn check_behaviors(
         &self,
-        declared: &BTreeMap<BehaviorKey, DeclaredBehavior>,
+        declared: &BTreeMap<BehaviorKey, Fields>,
         age: ReadAge,
-    ) -> Result<Precheck<BTreeMap<BehaviorKey, BehaviorSettings>>, Refusal> {
+    ) -> Result<Precheck<BTreeMap<BehaviorKey, Fields>>, Refusal> {
         let (mut at, mut live) = self.reads.behaviors.clone();
         let planned = &self.plan.live().behaviors;
         let started = Instant::now();
@@ -230,7 +214,7 @@ impl ApplyRun<'_, '_> {
         loop {
             if !is_recent {
                 at = Instant::now();
-                live = settings_of(self.reader.behaviors(self.account()).await?.value);
+                live = fields_of(self.reader.behaviors(self.account()).await?.value);
             }
             let missing: Vec<&BehaviorKey> = planned
                 .keys()
@@ -257,7 +241,7 @@ impl ApplyRun<'_, '_> {
             };
             let address = Address::Behavior(key.clone());
             let wanted = declared.apply_to(is);
-            changes.extend(external_changes(&address, &was.settings, is, &wanted));
+            changes.extend(external_change(&address, &was.fields, is, &wanted));
         }
         refuse(changes)?;
         let wanted = apply_declared(declared, &live);
@@ -273,9 +257,9 @@ impl ApplyRun<'_, '_> {
         &self,
         operation: &Operation,
         id: IntegrationId,
-        planned: &IntegrationSettings,
+        planned: &Fields,
         age: ReadAge,
-    ) -> Result<Precheck<IntegrationSettings>, Refusal> {
+    ) -> Result<Precheck<Fields>, Refusal> {
         let mut age = age;
         loop {
             let list = self.list(age).await?;
@@ -287,32 +271,27 @@ impl ApplyRun<'_, '_> {
                     age = ReadAge::New;
                     continue;
                 }
-                let removed = LiveChangeKind::Removed(Vec::new());
-                return Err(changed(&operation.address, removed).into());
+                let removed = format!("{} was removed", operation.address);
+                return Err(SkipReason::Changed(removed).into());
             };
             let is_create = self.is_replaced_or_created(operation);
             let entry = self.entry(&operation.address).filter(|_| !is_create);
             let ignores = |field| entry.is_some_and(|entry| self.ignores(entry, field));
-            let keeps_reference = entry.is_some_and(|entry| entry.reference_id.is_none());
+            let keeps_reference = entry.is_some_and(|entry| entry.fields.reference_id().is_none());
             let mut wanted = planned.clone();
-            if ignores(IntegrationField::TenantUrl) {
-                wanted.tenant_url.clone_from(&live.tenant_url);
+            for field in [Field::TenantUrl, Field::ReferenceId, Field::Active] {
+                let keeps = field == Field::ReferenceId && keeps_reference;
+                if ignores(field) || keeps && live.reference_id().is_some() {
+                    wanted.set(field, live.get(field).cloned());
+                }
             }
-            if ignores(IntegrationField::Active) {
-                wanted.active = live.active;
-            }
-            if ignores(IntegrationField::ReferenceId)
-                || keeps_reference && live.reference_id.is_some()
-            {
-                wanted.reference_id.clone_from(&live.reference_id);
-            }
-            let changes = external_changes(&operation.address, &was, &live, &wanted);
-            if !changes.is_empty() && may_lag {
+            let change = external_change(&operation.address, &was, &live, &wanted);
+            if change.is_some() && may_lag {
                 self.sender.pause(READ_INTERVAL).await?;
                 age = ReadAge::New;
                 continue;
             }
-            refuse(changes)?;
+            refuse(change)?;
             if live != wanted {
                 return Ok(Precheck::Write(wanted, list.at));
             }
@@ -324,8 +303,8 @@ impl ApplyRun<'_, '_> {
     /// Returns true if this run creates the operation's integration, so that `ignore_changes` has no effect.
     fn is_replaced_or_created(&self, operation: &Operation) -> bool {
         let mut changes = self.plan.changes.iter();
-        let change = changes.find(|change| *change.address() == operation.address);
-        change.is_some_and(|change| matches!(change.action(), Action::Create | Action::Replace))
+        let change = changes.find(|change| change.address == operation.address);
+        change.is_some_and(|change| matches!(change.action, Action::Create | Action::Replace))
     }
 
     /// Checks the integration to delete: it must be as planned, and no entry's unless it was at plan time.
@@ -341,7 +320,7 @@ impl ApplyRun<'_, '_> {
         };
         let address = &operation.address;
         let was = self.expected(id).unwrap_or_else(|| live.clone());
-        refuse(external_changes(address, &was, &live, &was))?;
+        refuse(external_change(address, &was, &live, &was))?;
         if let Address::UnlistedIntegration(_) = address {
             let is_unlisted = match operation.wave {
                 crate::plan::Wave::Cleanup => self.deletes(&list)?.contains(&id),
@@ -359,7 +338,7 @@ impl ApplyRun<'_, '_> {
     pub(super) async fn check_create(
         &self,
         operation: &Operation,
-        settings: &IntegrationSettings,
+        fields: &Fields,
         age: ReadAge,
     ) -> Result<(Rc<ListRead>, Precheck<()>), Refusal> {
         let list = self.list(age).await?;
@@ -370,19 +349,20 @@ impl ApplyRun<'_, '_> {
         let found = self.matched(&list)?.entries.get(name).copied();
         let planned = self.plan.changes.iter();
         let planned = planned
-            .filter(|change| *change.address() == operation.address)
-            .find_map(|change| change.found());
-        let found = found.filter(|id| planned.is_none_or(|planned| planned.id != *id));
+            .filter(|change| change.address == operation.address)
+            .find_map(|change| change.origin.integration_id);
+        let found = found.filter(|id| planned.is_none_or(|planned| planned != *id));
         let found = found.and_then(|id| list.integrations.iter().find(|live| live.id == id));
         let check = match found {
             None => Precheck::Write((), list.at),
             Some(live) => {
                 let inactive = self
                     .entry(&operation.address)
-                    .is_some_and(|entry| !entry.active);
-                if !live.settings.is_duplicate_of(settings) || !live.settings.active && !inactive {
-                    let fields = field_changes(None, Some(&live.settings));
-                    return Err(changed(&operation.address, LiveChangeKind::Added(fields)).into());
+                    .is_some_and(|entry| !entry.is_active());
+                let is_active = live.fields.is_on(Field::Active);
+                if !live.fields.is_duplicate_of(fields) || !is_active && !inactive {
+                    let (address, after) = (operation.address.clone(), Some(&live.fields));
+                    refuse(Change::between(address, None, after, Origin::default()))?;
                 }
                 Precheck::AlreadyDone(Some(live.clone()))
             }
@@ -395,10 +375,10 @@ impl ApplyRun<'_, '_> {
             let live = self.live(list);
             let found = matches(self.plan.desired(), &live);
             self.refuse_errors(&found.errors, SkipReason::Changed)?;
-            let entries = found.entries().iter();
+            let entries = found.entries.iter();
             Ok(Matched {
                 entries: entries
-                    .filter_map(|entry| Some((entry.declared.name.clone(), entry.found?.0.id)))
+                    .filter_map(|entry| Some((entry.name.clone(), entry.live()?.id)))
                     .collect(),
                 unlisted: found.unlisted.iter().map(|live| live.id).collect(),
             })
@@ -440,7 +420,7 @@ impl ApplyRun<'_, '_> {
             self.refuse_errors(&again.errors, SkipReason::Unsettled)?;
             let mut deletes = BTreeSet::new();
             for change in &again.changes {
-                match (change.address(), change.action()) {
+                match (&change.address, change.action) {
                     (Address::Behavior(_), _) => {}
                     (Address::UnlistedIntegration(id), Action::Delete) => {
                         deletes.insert(*id);
@@ -462,8 +442,12 @@ impl ApplyRun<'_, '_> {
                 return;
             };
             if let Ok(deletes) = self.deletes(&list) {
-                let planned = self.plan.changes.iter().filter_map(|change| change.found());
-                let planned: BTreeSet<IntegrationId> = planned.map(|found| found.id).collect();
+                let planned = self
+                    .plan
+                    .changes
+                    .iter()
+                    .filter_map(|change| change.origin.integration_id);
+                let planned: BTreeSet<IntegrationId> = planned.collect();
                 let new: Vec<IntegrationId> = deletes.difference(&planned).copied().collect();
                 if !new.is_empty() {
                     let note = Note::became_unlisted(new);
@@ -478,36 +462,24 @@ impl ApplyRun<'_, '_> {
     }
 }
 
-/// Returns the fields that neither have their value at plan time nor the wanted one.
-fn external_changes<T: ResourceFields>(
+/// Returns the change of the fields that have neither their value at plan time nor the wanted one.
+fn external_change(
     address: &Address,
-    was: &T,
-    is: &T,
-    wanted: &T,
-) -> Vec<LiveChange> {
-    field_changes(Some(was), Some(is))
-        .into_iter()
-        .filter(|change| !is.same(wanted, change.field))
-        .map(|change| LiveChange {
-            address: address.clone(),
-            how: LiveChangeKind::Changed {
-                field: change.field,
-                from: change.before,
-                to: change.after,
-            },
-        })
-        .collect()
+    was: &Fields,
+    is: &Fields,
+    wanted: &Fields,
+) -> Option<Change> {
+    let mut change = Change::between(address.clone(), Some(was), Some(is), Origin::default())?;
+    change
+        .fields
+        .retain(|change| is.get(change.field) != wanted.get(change.field));
+    (!change.fields.is_empty()).then_some(change)
 }
 
-fn changed(address: &Address, how: LiveChangeKind) -> SkipReason {
-    let address = address.clone();
-    SkipReason::Changed(LiveChange { address, how }.to_string())
-}
-
-fn refuse(changes: Vec<LiveChange>) -> Result<(), SkipReason> {
-    if changes.is_empty() {
-        return Ok(());
+fn refuse(changes: impl IntoIterator<Item = Change>) -> Result<(), SkipReason> {
+    let changes = changes.into_iter().map(|change| change.to_string());
+    match changes.collect::<Vec<_>>().as_slice() {
+        [] => Ok(()),
+        changes => Err(SkipReason::Changed(changes.join("; "))),
     }
-    let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-    Err(SkipReason::Changed(changes.join("; ")))
 }

@@ -23,9 +23,10 @@ use tokio::time::Instant;
 use crate::api::{ApiError, ErrorKind, Reader, SendPermit, Writer};
 use crate::model::account::{AccountId, DesiredAccount, LiveAccount};
 use crate::model::address::Address;
-use crate::model::behavior::{BehaviorKey, DeclaredBehavior};
+use crate::model::behavior::BehaviorKey;
 use crate::model::context::Context;
-use crate::model::integration::{IntegrationId, IntegrationSettings, TenantUrl};
+use crate::model::field::{Field, Fields};
+use crate::model::integration::{IntegrationId, TenantUrl};
 use crate::plan::{
     AccountPlan, IntegrationTarget, Note, Operation, OperationId, OperationKind, Options, Wave,
     plan,
@@ -235,9 +236,9 @@ impl<'a> ApplyRun<'a, '_> {
             OperationKind::WriteBehaviors { declared, .. } => {
                 self.write_behaviors(operation, declared).await
             }
-            OperationKind::Create { settings } => create::create(self, operation, settings).await,
-            OperationKind::Update { subject, settings } => {
-                self.update(operation, *subject, settings).await
+            OperationKind::Create { fields } => create::create(self, operation, fields).await,
+            OperationKind::Update { subject, fields } => {
+                self.update(operation, *subject, fields).await
             }
             OperationKind::Delete { id } => self.delete(operation, *id).await,
         }
@@ -248,7 +249,7 @@ impl<'a> ApplyRun<'a, '_> {
     async fn write_behaviors(
         &self,
         operation: &Operation,
-        declared: &BTreeMap<BehaviorKey, DeclaredBehavior>,
+        declared: &BTreeMap<BehaviorKey, Fields>,
     ) -> Outcome {
         let addresses = self.addresses(operation);
         let write = self.write(operation, &addresses, WriteKind::WriteBehaviors, None);
@@ -265,9 +266,9 @@ impl<'a> ApplyRun<'a, '_> {
         &self,
         operation: &Operation,
         subject: IntegrationTarget,
-        settings: &IntegrationSettings,
+        fields: &Fields,
     ) -> Outcome {
-        let mut settings = settings.clone();
+        let mut fields = fields.clone();
         let id = match subject {
             IntegrationTarget::Existing(id) => id,
             IntegrationTarget::CreatedBy(creation) => {
@@ -275,26 +276,23 @@ impl<'a> ApplyRun<'a, '_> {
                 let Some(created) = made.get(&creation) else {
                     return Outcome::Failed(OperationError::NothingCreated(creation));
                 };
-                if created.sent.reference_id.is_none() {
+                if created.sent.reference_id().is_none() {
                     // Created without the planned reference: a PUT without the server's reference would remove it.
-                    settings
-                        .reference_id
-                        .clone_from(&created.integration.settings.reference_id);
+                    let live = created.integration.fields.get(Field::ReferenceId);
+                    fields.set(Field::ReferenceId, live.cloned());
                 }
                 created.integration.id
             }
         };
-        let mut sent = self.put(operation, id, &settings).await;
+        let mut sent = self.put(operation, id, &fields).await;
         // The server may reject a generated reference. Retry without it.
         if let Outcome::Failed(OperationError::Api(error)) = &sent
             && create::may_be_caused_by_body(error)
-            && self
-                .sends_generated_reference(operation, id, &settings)
-                .await
+            && self.sends_generated_reference(operation, id, &fields).await
         {
             let note = Note::created_without_reference(operation.address.clone(), error);
-            settings.reference_id = None;
-            sent = self.put(operation, id, &settings).await;
+            fields.set(Field::ReferenceId, None);
+            sent = self.put(operation, id, &fields).await;
             let mut notes = self.notes.borrow_mut();
             if matches!(sent, Outcome::Done(_)) && !notes.contains(&note) {
                 notes.push(note);
@@ -303,26 +301,22 @@ impl<'a> ApplyRun<'a, '_> {
         if let (Outcome::Done(_), IntegrationTarget::CreatedBy(creation)) = (&sent, subject)
             && let Some(created) = self.created.borrow_mut().get_mut(&creation)
         {
-            created.sent.active = settings.active;
+            let active = fields.get(Field::Active);
+            created.sent.set(Field::Active, active.cloned());
         }
         sent
     }
 
-    async fn put(
-        &self,
-        operation: &Operation,
-        id: IntegrationId,
-        settings: &IntegrationSettings,
-    ) -> Outcome {
+    async fn put(&self, operation: &Operation, id: IntegrationId, fields: &Fields) -> Outcome {
         let addresses = self.addresses(operation);
         let write = self.write(operation, &addresses, WriteKind::Update, Some(id));
-        let check = async |age: ReadAge| self.check_update(operation, id, settings, age).await;
-        let call = async |writer: &Writer, permit: SendPermit<'_>, wanted: IntegrationSettings| {
-            let mismatch = |live: &IntegrationSettings| self.mismatch_text(live, &wanted);
+        let check = async |age: ReadAge| self.check_update(operation, id, fields, age).await;
+        let call = async |writer: &Writer, permit: SendPermit<'_>, wanted: Fields| {
+            let mismatch = |live: &Fields| self.mismatch_text(live, &wanted);
             let written = writer
                 .update_integration(permit, self.account(), id, &wanted, mismatch)
                 .await?;
-            self.record_written(id, written.value.settings.clone());
+            self.record_written(id, written.value.fields.clone());
             Ok(written.map(Some))
         };
         let sent = self.sender.send_idempotent(write, check, call).await;
@@ -334,19 +328,19 @@ impl<'a> ApplyRun<'a, '_> {
         &self,
         operation: &Operation,
         id: IntegrationId,
-        settings: &IntegrationSettings,
+        fields: &Fields,
     ) -> bool {
         let Ok(list) = self.list(ReadAge::New).await else {
             return false;
         };
         let unset = list
-            .settings(id)
-            .is_some_and(|live| live.reference_id.is_none());
+            .fields(id)
+            .is_some_and(|live| live.reference_id().is_none());
         let mut others = list.integrations.iter();
-        settings.reference_id.is_some()
+        fields.reference_id().is_some()
             && self.uses_generated_reference(operation)
             && unset
-            && !others.any(|live| live.settings.reference_id == settings.reference_id)
+            && !others.any(|live| live.fields.reference_id() == fields.reference_id())
     }
 
     async fn delete(&self, operation: &Operation, id: IntegrationId) -> Outcome {
@@ -379,7 +373,7 @@ impl<'a> ApplyRun<'a, '_> {
             Address::Integration(name) => {
                 let entry = self.plan.desired().integrations.get(name);
                 entry.is_some_and(|entry| {
-                    entry.reference_id.is_none() && entry.identity_provider.is_none()
+                    entry.fields.reference_id().is_none() && entry.identity_provider.is_none()
                 })
             }
             Address::Behavior(_) | Address::UnlistedIntegration(_) => false,
@@ -433,7 +427,7 @@ impl<'a> ApplyRun<'a, '_> {
 
 fn created_tenant(operation: &Operation) -> Option<&TenantUrl> {
     match &operation.call {
-        OperationKind::Create { settings } => Some(&settings.tenant_url),
+        OperationKind::Create { fields } => fields.tenant_url(),
         OperationKind::WriteBehaviors { .. }
         | OperationKind::Update { .. }
         | OperationKind::Delete { .. } => None,
@@ -458,7 +452,7 @@ fn deleted_in_vain(plan: &AccountPlan, reports: &[OperationReport]) -> Vec<Strin
             true => "its replacement was not created".to_owned(),
             false => format!("{taker} was not written, which takes a value from it"),
         };
-        let settings = describe_settings(&live.settings);
+        let settings = describe_settings(&live.fields);
         was_deleted
             .then(|| format!("{address}: deleted {id}, but {but}. Its settings were: {settings}"))
     });

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::api::{ApiError, RequestIds};
 use crate::model::address::Address;
-use crate::model::integration::{IntegrationId, IntegrationSettings, ReferenceId};
+use crate::model::field::{Field, Fields};
+use crate::model::integration::{IntegrationId, ReferenceId};
 use crate::plan::{AccountPlan, Action, Change, FieldChange, Note, OperationId};
 
 use super::write_sender::is_of_other_account;
@@ -247,30 +248,30 @@ pub enum SkipReason {
 }
 
 /// Describes settings that are lost: `integration_type Okta, tenant_url …, reference_id …, active true`.
-pub(super) fn describe_settings(settings: &IntegrationSettings) -> String {
+pub(super) fn describe_settings(fields: &Fields) -> String {
     format!(
         "integration_type {}, tenant_url {}, reference_id {}, active {}",
-        settings.integration_type,
-        settings.tenant_url,
-        reference(settings.reference_id.as_ref()),
-        settings.active
+        fields.shown(Field::IntegrationType),
+        fields.shown(Field::TenantUrl),
+        fields.shown(Field::ReferenceId),
+        fields.shown(Field::Active)
     )
 }
 
 /// Describes a change that remains: `behavior.x is not as applied: risk_level is "low", not "high"`.
 pub(super) fn not_as_applied(change: &Change) -> String {
-    let (address, mismatch) = (change.address(), describe_mismatch(change));
+    let (address, mismatch) = (&change.address, describe_mismatch(change));
     format!("{address} is not as applied: {mismatch}")
 }
 
 /// Describes a difference: `risk_level is "low", not "high"`.
 pub(super) fn describe_mismatch(change: &Change) -> String {
-    match change.action() {
+    match change.action {
         Action::Create => "it does not exist".to_owned(),
         Action::Delete => "it still exists".to_owned(),
         Action::Update | Action::Replace => {
             let fields: Vec<String> = change
-                .fields()
+                .fields
                 .iter()
                 .map(FieldChange::not_read_back)
                 .collect();

@@ -61,15 +61,20 @@ pub(super) async fn verify(run: &ApplyRun<'_, '_>, completed: &BTreeSet<Address>
 /// Notes the declared values that differ by now, although the plan did not change them.
 fn note_other_differences(run: &ApplyRun<'_, '_>, live: &Arc<LiveAccount>) {
     let again = run.plan_again(run.plan.desired(), live);
-    let planned: BTreeSet<&Address> = run.plan.changes.iter().map(Change::address).collect();
+    let planned: BTreeSet<&Address> = run
+        .plan
+        .changes
+        .iter()
+        .map(|change| &change.address)
+        .collect();
     let is_other = |change: &&Change| {
-        !matches!(change.address(), Address::UnlistedIntegration(_))
-            && change.action() != Action::Delete
-            && !planned.contains(change.address())
+        !matches!(&change.address, Address::UnlistedIntegration(_))
+            && change.action != Action::Delete
+            && !planned.contains(&change.address)
     };
     let others = again.changes.iter().filter(is_other);
     let others: Vec<String> = others
-        .map(|change| format!("{}: {}", change.address(), describe_mismatch(change)))
+        .map(|change| format!("{}: {}", &change.address, describe_mismatch(change)))
         .collect();
     if !others.is_empty() {
         let message = format!("changed since the plan: {}", abbreviate_list(others));
@@ -92,16 +97,16 @@ fn pin_written_entries(run: &ApplyRun<'_, '_>, completed: &BTreeSet<Address>) ->
         pin(&mut desired, &operation.address, id);
     }
     for change in &run.plan.changes {
-        let id = match change.action() {
-            Action::Update => change.found().map(|found| found.id),
+        let id = match change.action {
+            Action::Update => change.origin.integration_id,
             Action::Create | Action::Replace | Action::Delete => None,
         };
-        pin(&mut desired, change.address(), id);
+        pin(&mut desired, &change.address, id);
     }
     // Other entries must not match the written integrations.
     let rest = run.plan.changes.iter();
-    let rest = rest.filter(|change| change.action() != Action::Delete);
-    let rest: BTreeSet<&Address> = rest.map(|change| change.address()).collect();
+    let rest = rest.filter(|change| change.action != Action::Delete);
+    let rest: BTreeSet<&Address> = rest.map(|change| &change.address).collect();
     desired.integrations.retain(|name, _| {
         let address = Address::Integration(name.clone());
         completed.contains(&address) && rest.contains(&address)
@@ -125,11 +130,11 @@ fn differences(
     live: &Arc<LiveAccount>,
 ) -> Vec<String> {
     let changes = run.plan.changes.iter();
-    let changes = changes.filter(|change| completed.contains(change.address()));
+    let changes = changes.filter(|change| completed.contains(&change.address));
     let (deleted, rest): (Vec<&Change>, Vec<&Change>) =
-        changes.partition(|change| change.action() == Action::Delete);
+        changes.partition(|change| change.action == Action::Delete);
     let still_exists = |change: &&Change| {
-        let id = change.found().map(|found| found.id);
+        let id = change.origin.integration_id;
         live.integrations.iter().any(|live| Some(live.id) == id)
     };
     let deleted = deleted.into_iter().filter(still_exists).map(not_as_applied);
@@ -137,13 +142,13 @@ fn differences(
     if rest.is_empty() {
         return problems;
     }
-    let rest: BTreeSet<&Address> = rest.iter().map(|change| change.address()).collect();
+    let rest: BTreeSet<&Address> = rest.iter().map(|change| &change.address).collect();
     let again = run.plan_again(desired, live);
     let errors = again.errors.iter();
     let errors = errors.filter(|error| rest.contains(&error.address));
     problems.extend(errors.map(|error| format!("cannot verify the changes: {error}")));
     let changes = again.changes.iter();
-    let changes = changes.filter(|change| rest.contains(change.address()));
+    let changes = changes.filter(|change| rest.contains(&change.address));
     problems.extend(changes.map(not_as_applied));
     problems
 }

@@ -26,8 +26,9 @@ use crate::config::export;
 use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::text::{EscapeInvisible, pluralize};
 use crate::plan::{
-    AccountError, AccountPlan, Action, Change, Options, Purpose, Run, changed_identity_providers,
-    effects, live_digest, moved, needs_identity_providers, plan, resolve_identity_providers,
+    AccountError, AccountPlan, Action, Change, Kind, Options, Purpose, Run,
+    changed_identity_providers, changes_since, live_digest, needs_identity_providers, plan,
+    resolve_identity_providers,
 };
 use crate::report::text::RunText;
 use crate::report::{self, ApplyFormat, DetailLevel, json};
@@ -177,7 +178,14 @@ impl ApplyFlow<'_> {
                 .flat_map(|account| &account.changes)
                 .collect();
             let question = match purpose.unwrap_or_default() {
-                Purpose::Destroy if let [Change::Integration(_)] = changes[..] => {
+                Purpose::Destroy
+                    if let [
+                        Change {
+                            kind: Kind::Integration,
+                            ..
+                        },
+                    ] = changes[..] =>
+                {
                     "Delete this integration?".to_owned()
                 }
                 Purpose::Apply | Purpose::Drift => format!("Apply these changes{accounts}?"),
@@ -249,7 +257,7 @@ impl ApplyFlow<'_> {
                 continue;
             }
             since = LiveState::Changed;
-            let moved = moved(account.live(), &live);
+            let moved = changes_since(account.live(), &live);
             moves.extend(moved.iter().map(|moved| format!("{label}: {moved}")));
             if source == PlanSource::ThisRun {
                 let (today, options) = plan_inputs(account);
@@ -324,7 +332,7 @@ impl ApplyFlow<'_> {
             _ => format!("{}/", plan.label()),
         };
         let effects = match self.audit_log {
-            Some(_) => effects(plan),
+            Some(_) => plan.effects(),
             None => BTreeMap::new(),
         };
         let mut observe = |event: ApplyEvent<'_>| {

@@ -10,7 +10,7 @@ use crate::api::{ApiError, ErrorKind, Providers, Reader};
 use crate::cli::error::{self, CommandError};
 use crate::cli::load;
 use crate::cli::session::Session;
-use crate::model::account::{DesiredAccount, PolicyGuardMode};
+use crate::model::account::{DesiredAccount, GuardMode};
 use crate::model::audit_log::AuditLog;
 use crate::model::context::{Access, Context, FetchError, Fetched};
 use crate::plan::{AccountPlan, Note, Options, affects_levels, plan};
@@ -54,7 +54,7 @@ impl ContextArgs {
         if !self.no_context {
             return Ok(());
         }
-        let deny = |policies: PolicyGuardMode| policies == PolicyGuardMode::Deny;
+        let deny = |policies: GuardMode| policies == GuardMode::Deny;
         let by_file = || {
             let mut accounts = accounts.iter();
             let denies = accounts.find(|account| deny(account.guards.policies))?;

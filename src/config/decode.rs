@@ -17,9 +17,8 @@ use super::shape::{DOCUMENT, Entries, Map, Required, Shape};
 use super::span::{Span, names_credential};
 use super::variables::{self, Lookup};
 use super::yaml::{Document, Entry, MAX_VALUE_BYTES, Node, Value};
-use crate::model::account::DesiredAccount;
+use crate::model::account::{self, DesiredAccount};
 use crate::model::address::Name;
-use crate::model::integration::DesiredIntegration;
 
 /// Name of the entry that covers all other behaviors.
 const WILDCARD: &str = "*";
@@ -153,8 +152,12 @@ fn is_removed(node: &Node) -> bool {
 /// Reports integrations with equal values.
 fn check_shared_values(account: &DesiredAccount, tree: &Node, diagnostics: &mut Diagnostics) {
     let entries = tree.get("integrations").map_or(&[][..], Node::entries);
-    let declared = |entry: &Entry| account.integrations.get(&entry.key.parse::<Name>().ok()?);
-    let mut integrations: Vec<(&DesiredIntegration, &Node)> = (entries.iter())
+    let declared = |entry: &Entry| {
+        account
+            .integrations
+            .get_key_value(&entry.key.parse::<Name>().ok()?)
+    };
+    let mut integrations: Vec<((&Name, &account::Declared), &Node)> = (entries.iter())
         .filter_map(|entry| Some((declared(entry)?, &entry.node)))
         .collect();
     for (key, code) in [
@@ -164,18 +167,19 @@ fn check_shared_values(account: &DesiredAccount, tree: &Node, diagnostics: &mut 
     ] {
         // In the order of the files, so that the second one is reported.
         integrations.sort_by_key(|(_, node)| node.get(key).map(|node| node.span));
-        let mut first: HashMap<String, (&DesiredIntegration, Span)> = HashMap::new();
-        for (integration, node) in &integrations {
+        let mut first: HashMap<String, ((&Name, &account::Declared), Span)> = HashMap::new();
+        for ((name, integration), node) in &integrations {
+            let fields = &integration.fields;
             let value = match key {
                 "id" => integration.id.map(|id| id.to_string()),
-                "tenant_url" => Some(integration.tenant_url.normalized().to_owned()),
-                _ => (integration.reference_id.as_ref()).map(|id| id.normalized().into_owned()),
+                "tenant_url" => fields.tenant_url().map(|url| url.normalized().to_owned()),
+                _ => fields.reference_id().map(|id| id.normalized().into_owned()),
             };
             let (Some(value), Some(node)) = (value, node.get(key)) else {
                 continue;
             };
-            let Some((earlier, span)) = first.get(&value) else {
-                first.insert(value, (integration, node.span));
+            let Some(((earlier_name, earlier), span)) = first.get(&value) else {
+                first.insert(value, ((name, integration), node.span));
                 continue;
             };
             let help = match key {
@@ -183,8 +187,9 @@ fn check_shared_values(account: &DesiredAccount, tree: &Node, diagnostics: &mut 
                 _ => "use different values, or pin both entries with `id`",
             };
             if key == "id" || integration.id.is_none() || earlier.id.is_none() {
-                let (a, b) = (&earlier.name, &integration.name);
-                let message = format!("integration.{a} and integration.{b} have the same `{key}`");
+                let message = format!(
+                    "integration.{earlier_name} and integration.{name} have the same `{key}`"
+                );
                 diagnostics.push(Problem::at(node.span, code, message, help).duplicates(*span));
             }
         }

@@ -8,13 +8,13 @@ use super::variables::escaped;
 use super::write::AccountFile;
 use super::yaml::MAX_VALUE_BYTES;
 use crate::model::account::{
-    AccountId, DesiredAccount, Guards, LiveAccount, Unlisted, UnlistedIntegrations,
+    AccountId, DesiredAccount, Guards, LiveAccount, Unlisted, UnlistedPolicy,
 };
 use crate::model::address::Name;
 use crate::model::context::IdentityProvider;
-use crate::model::integration::{
-    Integration, IntegrationId, IntegrationSettings, ReferenceId, TenantUrl,
-};
+use crate::model::field::{Field, FieldValue, Fields, OKTA};
+use crate::model::integration::{Integration, IntegrationId, ReferenceId, TenantUrl};
+use crate::model::open_enum::OpenEnum;
 use crate::model::text::is_invisible;
 
 /// Maximum length of a behavior's name in a file; YAML limits keys to 1,024 characters, escapes included.
@@ -29,22 +29,23 @@ pub fn export(
 ) -> AccountFile {
     let mut file = AccountFile::new(account_id, name.map(Name::as_str));
     for (key, behavior) in &live.behaviors {
-        let level = &behavior.settings.risk_level;
+        let level = behavior.fields.level();
         if !is_declarable_key(key.as_str()) {
             let comment = format!("left out: invalid behavior name {:?}", key.as_str());
             file.comment("behaviors", comment);
             continue;
         }
-        if level.known().is_none() {
-            let level = level.to_string();
+        let known = level.and_then(OpenEnum::known);
+        if known.is_none() {
+            let level = behavior.fields.shown(Field::RiskLevel);
             let comment = format!("left out: unknown risk_level {level:?} of {key}");
             file.comment("behaviors", comment);
         }
-        let level = level.known().map(|level| level.to_string());
+        let level = known.map(|level| level.to_string());
         file.add(
             "behaviors",
             key,
-            behavior_entry(behavior.settings.enabled, level),
+            behavior_entry(behavior.fields.is_on(Field::Enabled), level),
         );
     }
     for (name, integration) in named(&live.integrations) {
@@ -129,7 +130,7 @@ pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> A
         set_unlisted(
             &mut file,
             Unlisted {
-                integrations: UnlistedIntegrations::Delete,
+                integrations: UnlistedPolicy::Delete,
                 ..Unlisted::default()
             },
         );
@@ -162,22 +163,16 @@ pub fn behavior_entry(enabled: bool, risk_level: Option<String>) -> Value {
 
 /// Returns the fields of an integration, with the name of its identity provider in place of the reference if it is given.
 pub fn integration_entry(
-    settings: &IntegrationSettings,
+    fields: &Fields,
     provider: Option<&str>,
     id: Option<IntegrationId>,
 ) -> Value {
-    let IntegrationSettings {
-        integration_type,
-        tenant_url,
-        reference_id,
-        active,
-    } = settings;
     let mut entry = json!({
-        "integration_type": integration_type,
-        "tenant_url": escaped(tenant_url.as_str()),
-        "active": active,
+        "integration_type": fields.get(Field::IntegrationType),
+        "tenant_url": escaped(&fields.shown(Field::TenantUrl)),
+        "active": fields.get(Field::Active),
     });
-    match (provider, reference_id) {
+    match (provider, fields.reference_id()) {
         (Some(provider), _) => entry["identity_provider"] = escaped(provider).into(),
         (None, Some(reference)) => entry["reference_id"] = escaped(reference.as_str()).into(),
         (None, None) => {}
@@ -194,41 +189,38 @@ fn integration_to_export(
     all: &[Integration],
     options: ExportOptions<'_>,
 ) -> Result<Value, String> {
-    let Integration { id, settings, .. } = integration;
-    let IntegrationSettings {
-        integration_type,
-        tenant_url,
-        reference_id,
-        active: _,
-    } = settings;
+    let Integration { id, fields, .. } = integration;
     let left_out = |what: &str, value: &str| {
         Err(format!(
             "left out: integration[{id}] with invalid {what} {value:?}"
         ))
     };
-    if integration_type.known().is_none() {
-        return left_out("integration_type", &integration_type.to_string());
-    }
-    if tenant_url.as_str().parse::<TenantUrl>().is_err() || !is_declarable(tenant_url.as_str()) {
-        return left_out("tenant_url", tenant_url.as_str());
-    }
-    if let Some(reference) = reference_id
-        && !is_declarable(reference.as_str())
-    {
-        return left_out("reference_id", reference.as_str());
+    for (field, value) in fields.iter() {
+        let text = value.to_string();
+        let is_valid = match value {
+            FieldValue::Text(_) => text == OKTA,
+            FieldValue::Url(_) => text.parse::<TenantUrl>().is_ok() && is_declarable(&text),
+            FieldValue::Reference(_) => is_declarable(&text),
+            FieldValue::Bool(_) | FieldValue::Level(_) => true,
+        };
+        if !is_valid {
+            return left_out(field.as_str(), &text);
+        }
     }
     // Integrations with equal tenant_url or reference_id need their IDs.
     let shares = |other: &Integration| {
         other.id != *id
-            && (other.settings.tenant_url == *tenant_url
-                || (reference_id.is_some() && other.settings.reference_id == *reference_id))
+            && (other.fields.tenant_url() == fields.tenant_url()
+                || fields
+                    .reference_id()
+                    .is_some_and(|reference| other.fields.reference_id() == Some(reference)))
     };
-    let provider = reference_id
-        .as_ref()
+    let provider = fields
+        .reference_id()
         .and_then(|one| options.provider_of(one));
     let is_pinned = options.pins == PinIds::Always || all.iter().any(shares);
     Ok(integration_entry(
-        settings,
+        fields,
         provider,
         is_pinned.then_some(*id),
     ))
@@ -253,7 +245,8 @@ fn is_declarable_key(key: &str) -> bool {
 fn named(integrations: &[Integration]) -> BTreeMap<String, &Integration> {
     let mut bases: BTreeMap<String, Vec<&Integration>> = BTreeMap::new();
     for integration in integrations {
-        let base = name_from_host(integration.settings.tenant_url.normalized());
+        let base =
+            name_from_host((integration.fields.tenant_url()).map_or("", TenantUrl::normalized));
         bases.entry(base).or_default().push(integration);
     }
     let lone: BTreeSet<String> = bases

@@ -6,9 +6,9 @@
 use serde_json::Value;
 
 use super::scalar::Scalar;
-use crate::model::account::{GuardMode, PolicyGuardMode, UnlistedBehaviors, UnlistedIntegrations};
+use crate::model::account::GuardMode;
 use crate::model::behavior::{BehaviorKey, RiskLevel};
-use crate::model::integration::{IntegrationField, IntegrationType};
+use crate::model::field::OKTA;
 use crate::model::limits::DeleteAllPolicy;
 
 /// The JSON Schema of desired-state files. A test generates it from [`DOCUMENT`].
@@ -238,7 +238,7 @@ pub const INTEGRATIONS: Entries = Entries {
             "Integration",
             "An Okta tenant that receives users' risk scores.",
             &[
-            field("integration_type", Scalar::Word(IntegrationType::WORDS), "Integration type. Default: the live value, or Okta on create. Changing it replaces the integration.")
+            field("integration_type", Scalar::Word(&[OKTA]), "Integration type. Default: the live value, or Okta on create. Changing it replaces the integration.")
                 .example(r#"["Okta"]"#),
             field("tenant_url", Scalar::TenantUrl, "Base URL of the tenant: https, host and optional port. Required.")
                 .required(Required::Merged("set the base URL of the tenant, such as `tenant_url: https://corp.okta.com`"))
@@ -282,7 +282,8 @@ const LIFECYCLE: Map = map(
     ],
 );
 
-const IGNORED_FIELD: Scalar = Scalar::Word(IntegrationField::WORDS);
+const IGNORED_FIELD: Scalar =
+    Scalar::Word(&["integration_type", "tenant_url", "reference_id", "active"]);
 
 const IGNORE_CHANGE: Map = map(
     "IgnoreChange",
@@ -309,13 +310,13 @@ const UNLISTED: Map = map(
     &[
         scalar(
             "behaviors",
-            Scalar::Word(UnlistedBehaviors::WORDS),
+            Scalar::Word(&["keep", "report", "disable"]),
             "Unlisted behaviors: keep, report as drift, or disable.",
         )
         .default(r#""keep""#),
         scalar(
             "integrations",
-            Scalar::Word(UnlistedIntegrations::WORDS),
+            Scalar::Word(&["keep", "report", "delete"]),
             "Unlisted integrations: keep, report as drift, or delete.",
         )
         .default(r#""report""#),
@@ -330,7 +331,7 @@ const GUARDS: Map = map(
             .default("1"),
         scalar("weakening", Scalar::Word(GuardMode::WORDS), "Block plans that weaken protection. Override: --allow-weakening.")
             .default(r#""warn""#),
-        scalar("policies", Scalar::Word(PolicyGuardMode::WORDS), "Block plans after which no enabled behavior assigns a level that an Access policy uses. Override: --allow-policies.")
+        scalar("policies", Scalar::Word(GuardMode::WORDS), "Block plans after which no enabled behavior assigns a level that an Access policy uses. Override: --allow-policies.")
             .default(r#""warn""#),
         key("protected", Shape::List(&Shape::Scalar(Scalar::Protected), Merge::Union), "Integrations that cannot be deleted, replaced, deactivated, or changed in tenant_url or reference_id: tenant_url, reference_id, ID, address or address pattern. Lists of all files are combined. Cannot be overridden.")
             .example(r#"[["https://corp.okta.com"]]"#),
@@ -357,7 +358,7 @@ const LIMIT_GUARDS: Map = map(
         scalar("max_deletes", Scalar::Number, "Maximum number of integrations a plan may delete or replace."),
         scalar("delete_all", Scalar::Word(DeleteAllPolicy::WORDS), "Allow deleting every live integration."),
         scalar("weakening", Scalar::Word(GuardMode::WORDS), "Allow plans that weaken protection."),
-        scalar("policies", Scalar::Word(PolicyGuardMode::WORDS), "Allow plans after which no enabled behavior assigns a level that an Access policy uses."),
+        scalar("policies", Scalar::Word(GuardMode::WORDS), "Allow plans after which no enabled behavior assigns a level that an Access policy uses."),
         key("protected", Shape::List(&Shape::Scalar(Scalar::LimitProtected), Merge::Union), "Protected integrations by tenant_url, reference_id or ID, in addition to those in the files.")
             .example(r#"[["https://corp.okta.com"]]"#),
     ],

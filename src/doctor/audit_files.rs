@@ -8,10 +8,10 @@ pub(super) fn behaviors(plan: &AccountPlan) -> Vec<Finding> {
     let off = plan.changes.iter().filter(|change| is_off(change));
     let findings: Vec<Finding> = off
         .map(|change| {
-            let address = change.address();
+            let address = &change.address;
             Finding::fail(format!("{address} is off, declared on"))
                 .about(address)
-                .at(change.location())
+                .at(change.origin.location.as_ref())
         })
         .collect();
     if !findings.is_empty() {
@@ -19,8 +19,8 @@ pub(super) fn behaviors(plan: &AccountPlan) -> Vec<Finding> {
     }
     let keys = plan.live().behaviors.keys();
     let declared_on = keys.filter(|key| match plan.desired().behavior(key) {
-        BehaviorDeclaration::Named { declared, .. }
-        | BehaviorDeclaration::Wildcard { declared, .. } => declared.enabled == Some(true),
+        BehaviorDeclaration::Named { fields, .. } => fields.is_on(Field::Enabled),
+        BehaviorDeclaration::Wildcard { entry } => entry.fields.is_on(Field::Enabled),
         BehaviorDeclaration::Unmanaged | BehaviorDeclaration::Unlisted => false,
     });
     vec![Finding::pass(match declared_on.count() {
@@ -33,20 +33,23 @@ pub(super) fn behaviors(plan: &AccountPlan) -> Vec<Finding> {
 /// Returns true if a behavior is off although it is declared on.
 fn is_off(change: &Change) -> bool {
     let on = Some(FieldValue::Bool(true));
-    let fields = change.fields();
-    let mut enabled = fields.iter().filter(|field| field.field == Field::Enabled);
-    change.location().is_some() && enabled.any(|field| field.after == on && field.before != on)
+    let mut enabled = change
+        .fields
+        .iter()
+        .filter(|field| field.field == Field::Enabled);
+    change.origin.location.as_ref().is_some()
+        && enabled.any(|field| field.after == on && field.before != on)
 }
 
 pub(super) fn unlisted(plan: &AccountPlan) -> Vec<Finding> {
     let reported = plan.reported().map(|unlisted| {
         let address = &unlisted.address;
-        let tenant = tenant(&unlisted.settings.fields());
+        let tenant = tenant(&unlisted.field_changes());
         Finding::fail(format!("{address}{tenant} is unlisted")).about(address)
     });
     let changes = plan.changes.iter();
-    let changes = changes.filter(|change| change.location().is_none());
-    let changes = changes.map(|change| Finding::fail(difference(change)).about(change.address()));
+    let changes = changes.filter(|change| change.origin.location.as_ref().is_none());
+    let changes = changes.map(|change| Finding::fail(difference(change)).about(&change.address));
     let findings: Vec<Finding> = reported.chain(changes).collect();
     if !findings.is_empty() {
         return findings;
@@ -76,12 +79,13 @@ pub(super) fn ambiguous(plan: &AccountPlan) -> Vec<Finding> {
 
 pub(super) fn drift(plan: &AccountPlan) -> Vec<Finding> {
     let others = plan.changes.iter();
-    let others = others.filter(|change| change.location().is_some() && !is_off(change));
+    let others =
+        others.filter(|change| change.origin.location.as_ref().is_some() && !is_off(change));
     let findings: Vec<Finding> = others
         .map(|change| {
             Finding::fail(difference(change))
-                .about(change.address())
-                .at(change.location())
+                .about(&change.address)
+                .at(change.origin.location.as_ref())
         })
         .collect();
     match findings.is_empty() {
@@ -92,19 +96,18 @@ pub(super) fn drift(plan: &AccountPlan) -> Vec<Finding> {
 
 /// Describes the difference between the live and the declared state, such as `behavior.imp_travel is off, declared on`.
 pub fn difference(change: &Change) -> String {
-    let address = change.address();
-    match change.action() {
+    let address = &change.address;
+    match change.action {
         Action::Create => format!("{address} does not exist"),
         Action::Delete => {
-            let tenant = tenant(&change.fields());
+            let tenant = tenant(&change.fields);
             format!("{address}{tenant} is unlisted; apply will delete it")
         }
-        Action::Update if change.location().is_none() => {
+        Action::Update if change.origin.location.as_ref().is_none() => {
             format!("{address} is unlisted and on; apply will disable it")
         }
         Action::Update | Action::Replace => {
-            let fields = change.fields();
-            let fields: Vec<String> = fields.iter().map(field_difference).collect();
+            let fields: Vec<String> = change.fields.iter().map(field_difference).collect();
             format!("{address} {}", fields.join("; "))
         }
     }

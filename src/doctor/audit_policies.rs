@@ -7,8 +7,9 @@ use crate::model::account::LiveAccount;
 use crate::model::address::Address;
 use crate::model::behavior::RiskLevel;
 use crate::model::context::{Access, Level, PolicyRule};
+use crate::model::field::{Field, OKTA};
 use crate::model::finding::{CheckStatus, Finding};
-use crate::model::integration::{Integration, IntegrationId, IntegrationType};
+use crate::model::integration::{Integration, IntegrationId};
 use crate::model::location::Location;
 use crate::model::open_enum::OpenEnum;
 use crate::model::text::{abbreviate_list, pluralize};
@@ -18,8 +19,9 @@ use crate::plan::{AccountPlan, LevelPolicies, PolicyName, matches, policies_for_
 fn behaviors_by_level(live: &LiveAccount) -> BTreeMap<&Level, Vec<&str>> {
     let mut assigned: BTreeMap<&Level, Vec<&str>> = BTreeMap::new();
     for (key, behavior) in &live.behaviors {
-        if behavior.settings.enabled {
-            let level = &behavior.settings.risk_level;
+        if behavior.fields.is_on(Field::Enabled)
+            && let Some(level) = behavior.fields.level()
+        {
             assigned.entry(level).or_default().push(key.as_str());
         }
     }
@@ -160,21 +162,17 @@ pub(super) fn providers(plan: &AccountPlan, known: &Providers) -> Vec<Finding> {
 fn active_okta_integrations(plan: &AccountPlan) -> Vec<(Address, Option<&Location>, &Integration)> {
     let matches = matches(plan.desired(), plan.live());
     let declared: BTreeMap<IntegrationId, _> = matches
-        .entries()
+        .entries
         .iter()
-        .filter_map(|entry| Some((entry.found?.0.id, entry.declared)))
+        .filter_map(|entry| Some((entry.live()?.id, entry)))
         .collect();
     let integrations = plan.live().integrations.iter();
     integrations
         .filter(|live| {
-            live.settings.active
-                && live.settings.integration_type == OpenEnum::Known(IntegrationType::Okta)
+            live.fields.is_on(Field::Active) && live.fields.shown(Field::IntegrationType) == OKTA
         })
         .map(|live| match declared.get(&live.id) {
-            Some(entry) => {
-                let address = Address::Integration(entry.name.clone());
-                (address, Some(&entry.location), live)
-            }
+            Some(entry) => (entry.address(), Some(&entry.declared.location), live),
             None => (Address::UnlistedIntegration(live.id), None, live),
         })
         .collect()
@@ -182,8 +180,8 @@ fn active_okta_integrations(plan: &AccountPlan) -> Vec<(Address, Option<&Locatio
 
 /// Compares an integration with the identity provider it references. Returns `None` if they match.
 fn provider_problem(integration: &Integration, known: &Providers) -> Option<(CheckStatus, String)> {
-    let settings = &integration.settings;
-    let Some(reference) = &settings.reference_id else {
+    let fields = &integration.fields;
+    let Some(reference) = fields.reference_id() else {
         let message = "has no reference_id, so the dashboard does not show it";
         return Some((CheckStatus::Fail, message.to_owned()));
     };
@@ -218,10 +216,10 @@ fn provider_problem(integration: &Integration, known: &Providers) -> Option<(Che
             );
             Some((CheckStatus::Warn, message))
         }
-        Some(tenant) if *tenant != settings.tenant_url => {
+        Some(tenant) if Some(tenant) != fields.tenant_url() => {
             let message = format!(
                 "has the tenant_url {}, but {name} is for {tenant}",
-                settings.tenant_url
+                fields.shown(Field::TenantUrl)
             );
             Some((CheckStatus::Fail, message))
         }

@@ -1,17 +1,20 @@
 //! An account: its desired state, as declared in files, and its live state, as returned by the API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::hash::Hash;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use jiff::civil::Date;
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::address::{Address, Glob, Name};
-use super::behavior::{Behavior, BehaviorKey, DeclaredBehavior, DesiredBehavior};
-use super::integration::{DesiredIntegration, Integration, IntegrationId, ReferenceId, TenantUrl};
+use super::behavior::{Behavior, BehaviorKey};
+use super::field::{Field, FieldValue, Fields, Kind, OKTA};
+use super::integration::{Integration, IntegrationId, ReferenceId, TenantUrl};
 use super::location::Location;
 use super::open_enum::string_enum;
 use super::text::is_invisible;
@@ -78,15 +81,15 @@ pub struct DesiredAccount {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_token_env: Option<String>,
     /// Behaviors declared by name.
-    pub behaviors: BTreeMap<BehaviorKey, DesiredBehavior>,
+    pub behaviors: BTreeMap<BehaviorKey, Declared>,
     /// The wildcard entry `"*"`. It applies to all behaviors of the account, and to fields that a named entry leaves out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wildcard: Option<DesiredBehavior>,
+    pub wildcard: Option<Declared>,
     /// Behaviors excluded from `"*"` and from `unlisted` (`NAME: null`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unmanaged: BTreeMap<BehaviorKey, Location>,
     /// Declared integrations by name.
-    pub integrations: BTreeMap<Name, DesiredIntegration>,
+    pub integrations: BTreeMap<Name, Declared>,
     /// Handling of live resources that are not in any file.
     #[serde(default)]
     pub unlisted: Unlisted,
@@ -98,43 +101,35 @@ pub struct DesiredAccount {
 impl DesiredAccount {
     /// Returns the declaration of a behavior, with the wildcard entry merged in.
     pub fn behavior(&self, key: &BehaviorKey) -> BehaviorDeclaration<'_> {
-        let every = self.wildcard.as_ref();
-        match (self.behaviors.get(key), every) {
-            (Some(named), every) => BehaviorDeclaration::Named {
-                declared: match every {
-                    Some(every) => named.declared().overriding(every.declared()),
-                    None => named.declared(),
-                },
-                location: &named.location,
+        let wildcard = self.wildcard.as_ref();
+        match (self.behaviors.get(key), wildcard) {
+            (Some(entry), None) => BehaviorDeclaration::Named {
+                fields: entry.fields.clone(),
+                entry,
+            },
+            (Some(entry), Some(wildcard)) => BehaviorDeclaration::Named {
+                fields: entry.fields.apply_to(&wildcard.fields),
+                entry,
             },
             (None, _) if self.unmanaged.contains_key(key) => BehaviorDeclaration::Unmanaged,
-            (None, Some(every)) => BehaviorDeclaration::Wildcard {
-                declared: every.declared(),
-                location: &every.location,
-            },
+            (None, Some(entry)) => BehaviorDeclaration::Wildcard { entry },
             (None, None) => BehaviorDeclaration::Unlisted,
         }
     }
 
     /// Returns the names of the variables in a behavior's declared values, by field.
     pub fn behavior_variables(&self, key: &BehaviorKey) -> BTreeMap<String, Vec<String>> {
-        let every = self.wildcard.as_ref();
-        let Some(named) = self.behaviors.get(key) else {
-            return every
-                .map(|every| every.variables.clone())
-                .unwrap_or_default();
+        let named = self.behaviors.get(key);
+        let is_named = |field: &str| {
+            let mut declared = named.into_iter().flat_map(|entry| entry.fields.iter());
+            declared.any(|(named, _)| named.as_str() == field)
         };
-        let beneath = every.into_iter().flat_map(|every| &every.variables);
-        let shows = |field: &str| match field {
-            "enabled" => named.enabled.is_none(),
-            _ => named.risk_level.is_none(),
-        };
-        let beneath = beneath.filter(|(field, _)| shows(field));
-        let mut variables: BTreeMap<String, Vec<String>> = beneath
-            .map(|(field, names)| (field.clone(), names.clone()))
-            .collect();
-        variables.extend(named.variables.clone());
+        let wildcard = self.wildcard.iter().flat_map(|entry| &entry.variables);
+        let wildcard = wildcard.filter(|(field, _)| !is_named(field));
+        let variables = wildcard.chain(named.into_iter().flat_map(|entry| &entry.variables));
         variables
+            .map(|(field, names)| (field.clone(), names.clone()))
+            .collect()
     }
 
     /// Returns the display name of the account: its name, or its ID if it has none.
@@ -147,53 +142,53 @@ impl DesiredAccount {
     /// Returns all violations of the rules for desired-state files that the types allow. Files are checked when they are read; a saved
     /// plan could hold values that no file can declare.
     pub fn check(&self) -> Vec<String> {
-        let DesiredAccount {
-            account_id: _,
-            name: _,
-            source: _,
-            api_token_env,
-            behaviors,
-            wildcard,
-            unmanaged,
-            integrations,
-            unlisted: _,
-            guards,
-        } = self;
         let mut wrong = Vec::new();
-        if let Some(name) = api_token_env
+        if let Some(name) = &self.api_token_env
             && !(name.starts_with("CLOUDFLARE_") && is_variable_name(name))
         {
             wrong
                 .push("api_token_env must name a variable that starts with CLOUDFLARE_".to_owned());
         }
-        for key in behaviors.keys().chain(unmanaged.keys()) {
+        for key in self.behaviors.keys().chain(self.unmanaged.keys()) {
             let key = key.as_str();
             let strange = |c: char| c.is_whitespace() || is_invisible(c);
             if key.is_empty() || key == "*" || key.contains(strange) {
                 wrong.push("invalid behavior name".to_owned());
             }
         }
-        for key in unmanaged.keys() {
-            if wildcard.is_none() || behaviors.contains_key(key) {
+        for key in self.unmanaged.keys() {
+            if self.wildcard.is_none() || self.behaviors.contains_key(key) {
                 wrong.push(format!(
                     "behavior.{key}: null needs \"*\" and no other entry"
                 ));
             }
         }
-        for (name, entry) in integrations {
-            if entry.name != *name {
-                wrong.push(format!("integration.{name}: the name differs from the key"));
-            }
-            wrong.extend(
-                entry
-                    .check()
-                    .map(|mistake| format!("integration.{name}{mistake}")),
-            );
+        let behaviors = self.behaviors.iter();
+        let behaviors = behaviors.map(|(key, entry)| (format!("behavior.{key}"), entry));
+        let wildcard = self.wildcard.iter();
+        let wildcard = wildcard.map(|entry| ("behavior.*".to_owned(), entry));
+        for (address, entry) in behaviors.chain(wildcard) {
+            let mistakes = entry.check(Kind::Behavior).into_iter();
+            wrong.extend(mistakes.map(|mistake| format!("{address}{mistake}")));
         }
-        wrong.extend(self.shared_keys("id", |one| one.id));
-        wrong.extend(self.shared_keys("tenant_url", |one| Some(one.tenant_url.normalized())));
-        wrong.extend(self.shared_keys("reference_id", |one| one.reference_id.as_ref()));
-        for ProtectedItem { text, .. } in &guards.protected {
+        for (name, entry) in &self.integrations {
+            let mistakes = entry.check(Kind::Integration).into_iter();
+            wrong.extend(mistakes.map(|mistake| format!("integration.{name}{mistake}")));
+        }
+        let id = |entry: &Declared| entry.id.map(|id| id.to_string());
+        wrong.extend(self.shared_values("id", id));
+        for field in [Field::TenantUrl, Field::ReferenceId] {
+            let value = |entry: &Declared| entry.fields.get(field).cloned();
+            wrong.extend(self.shared_values(field.as_str(), value));
+        }
+        let Unlisted {
+            behaviors,
+            integrations,
+        } = self.unlisted;
+        if behaviors == UnlistedPolicy::Delete || integrations == UnlistedPolicy::Disable {
+            wrong.push("invalid value in unlisted".to_owned());
+        }
+        for ProtectedItem { text, .. } in &self.guards.protected {
             let is_url = text.contains("://");
             if text.is_empty()
                 || text.contains(is_invisible)
@@ -202,33 +197,24 @@ impl DesiredAccount {
                 wrong.push("invalid item of guards.protected".to_owned());
             }
         }
-        let variables = behaviors.values().chain(wildcard).map(|one| &one.variables);
-        let variables = variables.chain(integrations.values().map(|one| &one.variables));
-        if !variables
-            .flat_map(|one| one.values().flatten())
-            .all(|name| is_variable_name(name))
-        {
-            wrong.push("invalid variable name".to_owned());
-        }
         wrong
     }
 
-    /// Returns a mistake for each entry that shares a key with an earlier one, unless it is no `id` and both pin one.
-    fn shared_keys<'a, K: Ord>(
-        &'a self,
+    /// Returns a mistake for each entry that shares a value with an earlier one, unless it is no `id` and both pin one.
+    fn shared_values<V: Eq + Hash>(
+        &self,
         field: &str,
-        key: impl Fn(&'a DesiredIntegration) -> Option<K>,
+        value: impl Fn(&Declared) -> Option<V>,
     ) -> Vec<String> {
         let mut wrong = Vec::new();
-        let mut first: BTreeMap<K, &DesiredIntegration> = BTreeMap::new();
-        for entry in self.integrations.values() {
-            let Some(key) = key(entry) else { continue };
-            let other = *first.entry(key).or_insert(entry);
-            let told_apart = field != "id" && entry.id.is_some() && other.id.is_some();
-            if other.name != entry.name && !told_apart {
-                let (a, b) = (&other.name, &entry.name);
+        let mut first: HashMap<V, (&Name, &Declared)> = HashMap::new();
+        for (name, entry) in &self.integrations {
+            let Some(value) = value(entry) else { continue };
+            let (other, other_entry) = *first.entry(value).or_insert((name, entry));
+            let both_pinned = entry.id.is_some() && other_entry.id.is_some();
+            if other != name && (field == "id" || !both_pinned) {
                 wrong.push(format!(
-                    "integration.{a} and integration.{b} have the same {field}"
+                    "integration.{other} and integration.{name} have the same {field}"
                 ));
             }
         }
@@ -243,61 +229,178 @@ fn is_variable_name(text: &str) -> bool {
 }
 
 /// A behavior as declared in files.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum BehaviorDeclaration<'a> {
     /// Declared by name.
-    Named {
-        declared: DeclaredBehavior,
-        /// Location of the entry.
-        location: &'a Location,
-    },
+    Named { fields: Fields, entry: &'a Declared },
     /// Declared only by the wildcard entry `"*"`.
-    Wildcard {
-        declared: DeclaredBehavior,
-        /// Location of the wildcard entry.
-        location: &'a Location,
-    },
+    Wildcard { entry: &'a Declared },
     /// Excluded from the wildcard entry with `null`.
     Unmanaged,
     /// Not declared.
     Unlisted,
 }
 
+/// An entry of a file: a behavior or an integration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Declared {
+    /// Declared fields. Other fields keep their live value.
+    #[serde(flatten)]
+    pub fields: Fields,
+    /// Name of the Access identity provider. Its ID is in `reference_id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_provider: Option<String>,
+    /// Okta organization of the identity provider, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_provider_org: Option<TenantUrl>,
+    /// ID of the live integration this entry manages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<IntegrationId>,
+    /// Protection settings.
+    #[serde(default, skip_serializing_if = "Lifecycle::is_default")]
+    pub lifecycle: Lifecycle,
+    /// Location of the entry.
+    pub location: Location,
+    /// Names of the variables used in the values, by field.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, Vec<String>>,
+}
+
+impl Declared {
+    /// Creates an entry with fields only.
+    pub fn new(fields: Fields, location: Location) -> Self {
+        Declared {
+            fields,
+            identity_provider: None,
+            identity_provider_org: None,
+            id: None,
+            lifecycle: Lifecycle::default(),
+            location,
+            variables: BTreeMap::new(),
+        }
+    }
+
+    /// Returns true unless the entry declares an inactive integration.
+    pub fn is_active(&self) -> bool {
+        self.fields.get(Field::Active) != Some(&FieldValue::Bool(false))
+    }
+
+    /// Returns the violations of the rules for files that the types allow, each beginning with its field.
+    fn check(&self, kind: Kind) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (field, value) in self.fields.iter() {
+            let is_known = match value {
+                _ if field.spec().kind != kind => false,
+                FieldValue::Level(level) => level.known().is_some(),
+                FieldValue::Text(text) => **text == *OKTA,
+                FieldValue::Bool(_) | FieldValue::Reference(_) | FieldValue::Url(_) => true,
+            };
+            if !is_known {
+                wrong.push(format!(".{field}: invalid value"));
+            }
+        }
+        match self
+            .fields
+            .tenant_url()
+            .map(|url| url.as_str().parse::<TenantUrl>())
+        {
+            None if kind == Kind::Integration => wrong.push(".tenant_url: missing".to_owned()),
+            Some(Err(error)) => wrong.push(format!(".tenant_url: invalid tenant URL: {error}")),
+            None | Some(Ok(_)) => {}
+        }
+        let ignored = &self.lifecycle.ignore_changes;
+        let reasons = ignored.iter().filter_map(|one| one.reason.as_deref());
+        let reference = self.fields.reference_id().map(ReferenceId::as_str);
+        let mut texts = (reference.into_iter())
+            .chain(self.identity_provider.as_deref())
+            .chain(reasons);
+        let nameless = self.identity_provider.as_deref() == Some("");
+        if nameless || texts.any(|text| text.contains(is_invisible)) {
+            wrong.push(" contains an empty name or an invisible character".to_owned());
+        }
+        let fields: BTreeSet<Field> = ignored.iter().map(|one| one.field).collect();
+        if fields.len() < ignored.len() || fields.iter().any(|field| field.spec().kind != kind) {
+            wrong.push(
+                ".lifecycle.ignore_changes contains an invalid field, or one twice".to_owned(),
+            );
+        }
+        let mut variables = self.variables.values().flatten();
+        if !variables.all(|name| is_variable_name(name)) {
+            wrong.push(": invalid variable name".to_owned());
+        }
+        wrong
+    }
+}
+
+/// Protection settings of an integration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(default)]
+pub struct Lifecycle {
+    /// Blocks every plan that deletes or replaces the integration. Cannot be overridden.
+    pub prevent_destroy: bool,
+    /// Fields to ignore. Updates send their live values.
+    pub ignore_changes: Vec<IgnoreChange>,
+}
+
+impl Lifecycle {
+    fn is_default(&self) -> bool {
+        *self == Lifecycle::default()
+    }
+
+    /// Returns true if changes of the field are ignored on this day (UTC).
+    pub fn ignores(&self, field: Field, today: Date) -> bool {
+        let mut ignored = self.ignore_changes.iter();
+        ignored.any(|one| one.field == field && one.until.is_none_or(|until| until >= today))
+    }
+}
+
+/// A field to ignore, permanently or until a date.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct IgnoreChange {
+    pub field: Field,
+    /// Last day (UTC) the field is ignored. Permanent if missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Date>,
+    /// Reason, shown in plans.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Location of the item.
+    pub location: Location,
+}
+
 /// Handling of live resources that are not in any file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 #[serde(default)]
 pub struct Unlisted {
     /// Handling of unlisted behaviors.
-    pub behaviors: UnlistedBehaviors,
+    pub behaviors: UnlistedPolicy,
     /// Handling of unlisted integrations.
-    pub integrations: UnlistedIntegrations,
+    pub integrations: UnlistedPolicy,
 }
 
-string_enum! {
-    /// Handling of behaviors that are not in any file.
-    #[derive(Default)]
-    UnlistedBehaviors {
-        /// Keeps it.
-        #[default]
-        Keep = "keep",
-        /// Keeps it and reports it as drift.
-        Report = "report",
-        /// Disables it.
-        Disable = "disable",
+impl Default for Unlisted {
+    fn default() -> Self {
+        Unlisted {
+            behaviors: UnlistedPolicy::Keep,
+            integrations: UnlistedPolicy::Report,
+        }
     }
 }
 
 string_enum! {
-    /// Handling of integrations that are not in any file.
-    #[derive(Default)]
-    UnlistedIntegrations {
-        /// Keeps it.
+    /// Handling of unlisted resources. `destroy` changes none.
+    UnlistedPolicy {
+        /// Keeps them.
         Keep = "keep",
-        /// Keeps it and reports it as drift.
-        #[default]
+        /// Keeps them and reports them as drift.
         Report = "report",
-        /// Deletes it.
+        /// Disables behaviors.
+        Disable = "disable",
+        /// Deletes integrations.
         Delete = "delete",
     }
 }
@@ -313,7 +416,7 @@ pub struct Guards {
     pub weakening: GuardMode,
     /// Handling of plans after which no enabled behavior assigns a level that an Access policy uses.
     #[serde(default)]
-    pub policies: PolicyGuardMode,
+    pub policies: GuardMode,
     /// Integrations that cannot be deleted, replaced, deactivated or redirected.
     pub protected: Vec<ProtectedItem>,
 }
@@ -323,32 +426,20 @@ impl Default for Guards {
         Guards {
             max_deletes: 1,
             weakening: GuardMode::Warn,
-            policies: PolicyGuardMode::Warn,
+            policies: GuardMode::Warn,
             protected: Vec::new(),
         }
     }
 }
 
 string_enum! {
-    /// Handling of plans that weaken protection.
+    /// Handling of plans that a guard is about.
     #[derive(Default)]
     GuardMode {
-        /// Adds a note to the plan.
+        /// Shows a warning.
         #[default]
         Warn = "warn",
         /// Blocks the plan.
-        Deny = "deny",
-    }
-}
-
-string_enum! {
-    /// Handling of plans after which no enabled behavior assigns a level that an Access policy uses.
-    #[derive(Default)]
-    PolicyGuardMode {
-        /// Adds a note to the plan.
-        #[default]
-        Warn = "warn",
-        /// Blocks the plan, also if Access policies cannot be read.
         Deny = "deny",
     }
 }
@@ -371,39 +462,20 @@ impl ProtectedItem {
             || text.contains(['*', '?'])
     }
 
-    /// Returns true if the item protects this entry, whether or not it exists live.
-    pub fn matches_entry(&self, label: &str, entry: &DesiredIntegration) -> bool {
-        let address = Address::Integration(entry.name.clone());
-        let reference = entry.reference_id.as_ref();
-        self.names(label, &[&address], &entry.tenant_url, reference, entry.id)
-    }
-
-    /// Returns true if the item protects this live integration. `label` is the display name of the account.
-    pub fn matches(&self, label: &str, address: &Address, live: &Integration) -> bool {
-        let Integration { id, settings, .. } = live;
-        let addresses = [address, &Address::UnlistedIntegration(*id)];
-        let reference = settings.reference_id.as_ref();
-        self.names(
-            label,
-            &addresses,
-            &settings.tenant_url,
-            reference,
-            Some(*id),
-        )
-    }
-
-    fn names(
+    /// Returns true if the item protects an integration with these addresses, fields and ID. `label` is the display name of the account.
+    pub fn matches(
         &self,
         label: &str,
-        addresses: &[&Address],
-        tenant_url: &TenantUrl,
-        reference: Option<&ReferenceId>,
+        addresses: &[Address],
+        fields: &Fields,
         id: Option<IntegrationId>,
     ) -> bool {
-        let glob = Glob::new(&self.text);
-        TenantUrl::from_live(self.text.as_str()) == *tenant_url
-            || reference.is_some() && ReferenceId::new(self.text.as_str()).as_ref() == reference
-            || id.is_some_and(|id| self.text.parse() == Ok(id))
+        let text = self.text.as_str();
+        let glob = Glob::new(text);
+        let reference = ReferenceId::new(text);
+        fields.tenant_url() == Some(&TenantUrl::from_live(text))
+            || reference.is_some() && reference.as_ref() == fields.reference_id()
+            || id.is_some_and(|id| text.parse() == Ok(id))
             || addresses.iter().any(|address| glob.matches(label, address))
     }
 }
@@ -429,5 +501,16 @@ impl LiveAccount {
             behaviors,
             integrations,
         }
+    }
+
+    /// Returns the fields of all resources. Integrations have the address of unlisted ones.
+    pub fn by_address(&self) -> BTreeMap<Address, &Fields> {
+        let behaviors = self.behaviors.iter();
+        let behaviors =
+            behaviors.map(|(key, behavior)| (Address::Behavior(key.clone()), &behavior.fields));
+        let integrations = self.integrations.iter();
+        let integrations =
+            integrations.map(|live| (Address::UnlistedIntegration(live.id), &live.fields));
+        behaviors.chain(integrations).collect()
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wildmatch::WildMatch;
 
 use super::behavior::BehaviorKey;
+use super::field::Kind;
 use super::integration::IntegrationId;
 
 /// Name of an account or integration in files (`[A-Za-z0-9_-]+`). It is not sent to Cloudflare.
@@ -72,6 +73,16 @@ pub enum Address {
     Integration(Name),
     /// `integration[4cfe8442-664b-4915-acd4-b39cd65c4314]`: a live integration that is not in any file.
     UnlistedIntegration(IntegrationId),
+}
+
+impl Address {
+    /// Returns the kind of the resource.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Address::Behavior(_) => Kind::Behavior,
+            Address::Integration(_) | Address::UnlistedIntegration(_) => Kind::Integration,
+        }
+    }
 }
 
 impl fmt::Display for Address {

@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::account::AccountId;
-use super::behavior::{BehaviorKey, RiskLevel};
-use super::integration::{IntegrationId, IntegrationType, ReferenceId, TenantUrl};
+use super::behavior::BehaviorKey;
+use super::field::{FIELDS, Field, FieldSpec, FieldType, FieldValue, Kind};
+use super::integration::{IntegrationId, ReferenceId, TenantUrl};
 use super::open_enum::OpenEnum;
 
 /// Successful writes to the risk scoring of one account, from its audit log.
@@ -56,29 +57,15 @@ pub struct Author {
 /// State after a write, from the logged request and, for fields it lacks, the logged response. `None` if the log has no request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LoggedWrite {
-    Behaviors(Option<BTreeMap<BehaviorKey, LoggedBehavior>>),
+    Behaviors(Option<BTreeMap<BehaviorKey, LoggedFields>>),
     /// The ID is `None` if the log has no response.
-    Created(Option<IntegrationId>, Option<LoggedIntegration>),
-    Updated(IntegrationId, Option<LoggedIntegration>),
+    Created(Option<IntegrationId>, Option<LoggedFields>),
+    Updated(IntegrationId, Option<LoggedFields>),
     Deleted(IntegrationId),
 }
 
-/// Logged fields of a behavior.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LoggedBehavior {
-    pub enabled: Option<bool>,
-    pub risk_level: Option<OpenEnum<RiskLevel>>,
-}
-
-/// Logged fields of an integration.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LoggedIntegration {
-    pub integration_type: Option<OpenEnum<IntegrationType>>,
-    pub tenant_url: Option<TenantUrl>,
-    /// `Some(None)`: the reference was unset.
-    pub reference_id: Option<Option<ReferenceId>>,
-    pub active: Option<bool>,
-}
+/// Logged fields. `None` is a reference that was unset; fields that are not logged are missing.
+pub type LoggedFields = BTreeMap<Field, Option<FieldValue>>;
 
 /// A parsed item of the audit log.
 #[expect(
@@ -177,69 +164,79 @@ impl LoggedWrite {
             Some("delete") => Some("DELETE"),
             _ => None,
         })?;
-        let integration = || place.strip_prefix("integrations/")?.parse().ok();
+        let id = || place.strip_prefix("integrations/")?.parse().ok();
         match method {
             "PUT" if place == "behaviors" => Some(LoggedWrite::Behaviors(behaviors(item))),
             "POST" if place == "integrations" => {
                 let answered = response_field(item, "/id").and_then(Value::as_str);
                 let id = answered.or_else(|| text(item, "/resource/id"));
-                let trace = LoggedIntegration::read(item).map(|trace| LoggedIntegration {
+                let fields = integration(item).map(|mut fields| {
                     // New integrations are always active.
-                    active: Some(true),
-                    ..trace
+                    fields.insert(Field::Active, Some(FieldValue::Bool(true)));
+                    fields
                 });
                 Some(LoggedWrite::Created(
                     id.and_then(|id| id.parse().ok()),
-                    trace,
+                    fields,
                 ))
             }
-            "PUT" => Some(LoggedWrite::Updated(
-                integration()?,
-                LoggedIntegration::read(item),
-            )),
-            "DELETE" => Some(LoggedWrite::Deleted(integration()?)),
+            "PUT" => Some(LoggedWrite::Updated(id()?, integration(item))),
+            "DELETE" => Some(LoggedWrite::Deleted(id()?)),
             _ => None,
         }
     }
 }
 
-fn behaviors(item: &Value) -> Option<BTreeMap<BehaviorKey, LoggedBehavior>> {
-    let sent = item.pointer("/resource/request/behaviors")?.as_object()?;
-    let answered = response_field(item, "/behaviors").and_then(Value::as_object);
-    let mut traces: BTreeMap<BehaviorKey, LoggedBehavior> = BTreeMap::new();
-    // The request takes precedence; the response adds keys that the request lacks.
-    for (key, settings) in sent.iter().chain(answered.into_iter().flatten()) {
-        let trace = traces.entry(BehaviorKey::new(key.as_str())).or_default();
-        trace.enabled = trace.enabled.or(settings["enabled"].as_bool());
-        if trace.risk_level.is_none() {
-            trace.risk_level = settings["risk_level"].as_str().map(OpenEnum::parse);
+impl FieldValue {
+    /// Returns the logged value of a field, which may have any type.
+    fn logged(spec: &FieldSpec, value: &Value) -> Option<Self> {
+        let text = value.as_str();
+        match spec.value_type {
+            FieldType::Bool => value.as_bool().map(FieldValue::Bool),
+            FieldType::Level => text.map(|text| FieldValue::Level(OpenEnum::parse(text))),
+            FieldType::Text => text.map(|text| FieldValue::Text(text.into())),
+            FieldType::Reference => text.and_then(ReferenceId::new).map(FieldValue::Reference),
+            FieldType::Url => text.map(|text| FieldValue::Url(TenantUrl::from_live(text))),
         }
     }
-    Some(traces)
 }
 
-impl LoggedIntegration {
-    fn read(item: &Value) -> Option<Self> {
-        let sent = item.pointer("/resource/request")?;
-        // Writes of integrations always contain tenant_url. Without it, the log has no request.
-        sent.get("tenant_url")?;
-        let told = |name: &str| {
-            let sent = sent.get(name).filter(|value| !is_unset(value));
-            sent.or_else(|| response_field(item, &format!("/{name}")))
-        };
-        let told_text = |name| told(name).and_then(Value::as_str);
-        Some(LoggedIntegration {
-            integration_type: told_text("integration_type").map(OpenEnum::parse),
-            tenant_url: told_text("tenant_url").map(TenantUrl::from_live),
-            reference_id: match told("reference_id") {
-                Some(Value::String(reference)) => Some(ReferenceId::new(reference.as_str())),
-                Some(_) => Some(None),
-                // The server may have generated a reference, which is not logged.
-                None => None,
-            },
-            active: told("active").and_then(Value::as_bool),
-        })
+fn behaviors(item: &Value) -> Option<BTreeMap<BehaviorKey, LoggedFields>> {
+    let sent = item.pointer("/resource/request/behaviors")?.as_object()?;
+    let answered = response_field(item, "/behaviors").and_then(Value::as_object);
+    let mut behaviors: BTreeMap<BehaviorKey, LoggedFields> = BTreeMap::new();
+    // The request takes precedence; the response adds keys that the request lacks.
+    for (key, fields) in sent.iter().chain(answered.into_iter().flatten()) {
+        let logged = behaviors.entry(BehaviorKey::new(key.as_str())).or_default();
+        for spec in FIELDS.iter().filter(|spec| spec.kind == Kind::Behavior) {
+            if let Some(value) = FieldValue::logged(spec, &fields[spec.field.as_str()]) {
+                logged.entry(spec.field).or_insert(Some(value));
+            }
+        }
     }
+    Some(behaviors)
+}
+
+/// Returns the fields of a write of an integration. A missing reference is unknown, because the server may have generated one that is not
+/// logged.
+fn integration(item: &Value) -> Option<LoggedFields> {
+    let sent = item.pointer("/resource/request")?;
+    // Writes of integrations always contain tenant_url. Without it, the log has no request.
+    sent.get("tenant_url")?;
+    let mut logged = LoggedFields::new();
+    for spec in FIELDS.iter().filter(|spec| spec.kind == Kind::Integration) {
+        let name = spec.field.as_str();
+        let sent = sent.get(name).filter(|value| !is_unset(value));
+        let Some(value) = sent.or_else(|| response_field(item, &format!("/{name}"))) else {
+            continue;
+        };
+        match FieldValue::logged(spec, value) {
+            Some(value) => drop(logged.insert(spec.field, Some(value))),
+            None if spec.field == Field::ReferenceId => drop(logged.insert(spec.field, None)),
+            None => {}
+        }
+    }
+    Some(logged)
 }
 
 fn is_unset(value: &Value) -> bool {

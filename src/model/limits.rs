@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use wildmatch::WildMatch;
 
-use super::account::{GuardMode, PolicyGuardMode, ProtectedItem};
+use super::account::{GuardMode, ProtectedItem};
 use super::integration::TenantUrl;
 use super::open_enum::string_enum;
 
@@ -27,7 +27,7 @@ pub struct Limits {
     pub max_deletes: Option<u32>,
     pub delete_all: Option<DeleteAllPolicy>,
     pub weakening: GuardMode,
-    pub policies: PolicyGuardMode,
+    pub policies: GuardMode,
     pub protected: Vec<ProtectedItem>,
     /// Host patterns that integrations may send scores to. `None` allows all.
     pub allowed_tenants: Option<Vec<String>>,
@@ -39,7 +39,7 @@ pub static NO_LIMITS: Limits = Limits {
     max_deletes: None,
     delete_all: None,
     weakening: GuardMode::Warn,
-    policies: PolicyGuardMode::Warn,
+    policies: GuardMode::Warn,
     protected: Vec::new(),
     allowed_tenants: None,
 };

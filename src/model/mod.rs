@@ -4,12 +4,12 @@
 //! identity, its fields, which changes weaken protection) is in the file of that kind.
 
 pub mod account;
-
 pub mod address;
 pub mod audit_log;
 pub mod behavior;
 pub mod context;
 pub mod evidence;
+pub mod field;
 pub mod finding;
 pub mod generated_reference;
 pub mod integration;

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::account::AccountId;
 use crate::model::address::Address;
+use crate::model::field::Fields;
 use crate::model::finding::FailureKind;
-use crate::plan::{Action, FieldChange, PlanError, UnlistedSettings, sha256};
+use crate::plan::{Action, FieldChange, PlanError, sha256};
 use crate::report::view::accounts_with_problems;
 
 use super::{CheckResult, Message, Outcome};
@@ -60,8 +61,8 @@ struct Digested<'a> {
     account_id: &'a AccountId,
     error: Option<FailureKind>,
     ambiguous: &'a [PlanError],
-    changes: Vec<(&'a Address, Action, Vec<FieldChange>)>,
-    unlisted: Vec<(&'a Address, &'a UnlistedSettings)>,
+    changes: Vec<(&'a Address, Action, &'a [FieldChange])>,
+    unlisted: Vec<(&'a Address, &'a Fields)>,
 }
 
 fn digest(finding: &CheckResult<'_>) -> String {
@@ -77,11 +78,11 @@ fn digest(finding: &CheckResult<'_>) -> String {
                     changes: account
                         .changes
                         .iter()
-                        .map(|change| (change.address(), change.action(), change.fields()))
+                        .map(|change| (&change.address, change.action, &*change.fields))
                         .collect(),
                     unlisted: account
                         .reported()
-                        .map(|thing| (&thing.address, &thing.settings))
+                        .map(|thing| (&thing.address, &thing.fields))
                         .collect(),
                 });
             sha256(&accounts.collect::<Vec<_>>())

@@ -168,15 +168,10 @@ pub(super) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::model::account::UnlistedPolicy;
     use crate::model::account::{DesiredAccount, Guards, Unlisted};
-    use crate::model::behavior::{BehaviorSettings, BehaviorWeakening};
     use crate::model::context::Context;
-    use crate::model::integration::{IntegrationSettings, IntegrationType, TenantUrl};
-    use crate::model::open_enum::OpenEnum;
-    use crate::plan::{
-        FailureKind, Format, Options, Policy, ResourceDiff, Unchanged, UnlistedSettings,
-        ValueSources, Weakening, plan,
-    };
+    use crate::plan::{FailureKind, Fields, Format, Options, Origin, Unchanged, plan};
 
     /// Three accounts: one drifted, one as declared, one that failed.
     pub(in crate::notify) fn document() -> Run {
@@ -196,58 +191,45 @@ pub(super) mod tests {
             );
             planned.without_states()
         };
-        fn diff<T>(address: &str, before: Option<T>, after: Option<T>) -> ResourceDiff<T> {
-            ResourceDiff {
-                address: address.parse().unwrap(),
-                before,
-                after,
-                weakens: None,
-                live_weaker: None,
-                location: None,
-                declared_by: None,
-                found: None,
-                sources: ValueSources::default(),
-                attribution: Vec::new(),
-            }
-        }
-        let behavior = |enabled: bool, level: &str| {
-            Some(BehaviorSettings {
-                enabled,
-                risk_level: OpenEnum::parse(level),
-            })
+        let diff = |address: &str, before: Option<Fields>, after: Option<Fields>| {
+            let (before, after) = (before.as_ref(), after.as_ref());
+            Change::between(address.parse().unwrap(), before, after, Origin::default()).unwrap()
         };
-        let okta = IntegrationSettings {
-            integration_type: IntegrationType::Okta.into(),
-            tenant_url: TenantUrl::from_live("https://x.okta.com"),
-            reference_id: None,
-            active: true,
+        let behavior = |enabled: bool, level: &str| -> Option<Fields> {
+            let fields = json!({ "enabled": enabled, "risk_level": level });
+            serde_json::from_value(fields).ok()
         };
+        let okta = json!({ "integration_type": "Okta", "tenant_url": "https://x.okta.com", "active": true });
+        let okta: Fields = serde_json::from_value(okta).unwrap();
         let unlisted = |id: &str, policy| UnlistedResource {
             address: format!("integration[4cfe8442-664b-4915-acd4-b39cd65c431{id}]")
                 .parse()
                 .unwrap(),
             policy,
-            settings: UnlistedSettings::Integration(okta.clone()),
+            fields: okta.clone(),
             attribution: Vec::new(),
         };
         let mut production = account("0", "production");
         production.changes = vec![
-            Change::Behavior(ResourceDiff {
-                live_weaker: Some(Weakening::Behavior(BehaviorWeakening::Disabled)),
-                ..diff(
-                    "behavior.sentinel_one",
-                    behavior(false, "high"),
-                    behavior(true, "high"),
-                )
-            }),
-            Change::Behavior(diff(
+            diff(
+                "behavior.sentinel_one",
+                behavior(false, "high"),
+                behavior(true, "high"),
+            ),
+            diff(
                 "behavior.imp_travel",
                 behavior(false, "<!channel>"),
                 behavior(false, "high"),
-            )),
-            Change::Integration(diff("integration.corporate-okta", None, Some(okta.clone()))),
+            ),
+            Change {
+                live_weaker: None,
+                ..diff("integration.corporate-okta", None, Some(okta.clone()))
+            },
         ];
-        production.unlisted = vec![unlisted("4", Policy::Report), unlisted("5", Policy::Keep)];
+        production.unlisted = vec![
+            unlisted("4", UnlistedPolicy::Report),
+            unlisted("5", UnlistedPolicy::Keep),
+        ];
         production.unchanged = Unchanged {
             behaviors: 3,
             integrations: 1,

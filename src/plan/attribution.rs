@@ -9,21 +9,11 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::model::account::DesiredAccount;
-use crate::model::address::Address;
-use crate::model::audit_log::{
-    AuditEntry, AuditLog, Author, LoggedBehavior, LoggedIntegration, LoggedWrite,
-};
-use crate::model::behavior::{BehaviorKey, BehaviorSettings};
-use crate::model::context::{AuditLogWindow, Fetched};
-use crate::model::integration::{
-    DesiredIntegration, IntegrationField, IntegrationId, IntegrationSettings, ReferenceId,
-    TenantUrl,
-};
+use crate::model::audit_log::{AuditEntry, AuditLog, Author, LoggedFields, LoggedWrite};
+use crate::model::behavior::BehaviorKey;
+use crate::model::field::{Field, Fields};
+use crate::model::integration::IntegrationId;
 use crate::model::open_enum::string_enum;
-
-use super::change::{Change, Field, FieldChange, ResourceDiff, UnlistedSettings};
-use super::run::AccountPlan;
 
 /// Author of a value, from the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -70,193 +60,73 @@ string_enum! {
     }
 }
 
-impl AccountPlan {
-    /// Says of each difference who made it, as far as the log tells.
-    ///
-    /// Needs what was declared, so states must still be there.
-    pub fn attribute(&mut self, log: &AuditLog) {
-        let desired = self.desired.clone();
-        for change in &mut self.changes {
-            let attribution = match change {
-                Change::Behavior(diff) => {
-                    behavior(log, &diff.address, diff.before.as_ref(), &diff.fields())
-                }
-                Change::Integration(diff) => {
-                    let pinned =
-                        entry(desired.as_deref(), &diff.address).and_then(|entry| entry.id);
-                    integration(log, diff, pinned)
-                }
-            };
-            change.attribute(attribution);
-        }
-        for thing in &mut self.unlisted {
-            thing.attribution = match (&thing.address, &thing.settings) {
-                (address, UnlistedSettings::Behavior(live)) => {
-                    behavior(log, address, Some(live), &thing.settings.fields())
-                }
-                (Address::UnlistedIntegration(id), UnlistedSettings::Integration(_)) => {
-                    vec![whole(AttributedAction::Created, creation(log, *id))]
-                }
-                (
-                    Address::Behavior(_) | Address::Integration(_),
-                    UnlistedSettings::Integration(_),
-                ) => Vec::new(),
-            };
-        }
-        let context = self.context.get_or_insert_default();
-        context.audit_log = Fetched::Loaded(AuditLogWindow {
-            since: log.since,
-            skipped: log.skipped,
-        });
-    }
+/// Resource whose author is searched.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject<'a> {
+    Behavior(&'a BehaviorKey),
+    Integration(IntegrationId),
 }
 
-fn entry<'a>(
-    desired: Option<&'a DesiredAccount>,
-    address: &Address,
-) -> Option<&'a DesiredIntegration> {
-    match address {
-        Address::Integration(name) => desired?.integrations.get(name),
-        Address::Behavior(_) | Address::UnlistedIntegration(_) => None,
-    }
-}
-
-fn behavior(
-    log: &AuditLog,
-    address: &Address,
-    live: Option<&BehaviorSettings>,
-    fields: &[FieldChange],
+/// Returns the author of a whole resource.
+pub(super) fn of_resource(
+    action: AttributedAction,
+    attribution: Attribution,
 ) -> Vec<FieldAttribution> {
-    let (Address::Behavior(key), Some(live)) = (address, live) else {
-        return Vec::new();
-    };
-    let fields = fields.iter().filter_map(|change| {
-        let field = match change.field {
-            Field::Enabled => BehaviorField::Enabled,
-            Field::RiskLevel => BehaviorField::RiskLevel,
-            Field::IntegrationType | Field::TenantUrl | Field::ReferenceId | Field::Active => {
-                return None;
-            }
-        };
-        Some((change.field, behavior_field(log, key, field, live)))
-    });
-    together(fields)
-}
-
-fn integration(
-    log: &AuditLog,
-    diff: &ResourceDiff<IntegrationSettings>,
-    pinned: Option<IntegrationId>,
-) -> Vec<FieldAttribution> {
-    match (&diff.before, diff.found, &diff.after) {
-        (Some(_), Some(found), None) => {
-            vec![whole(AttributedAction::Created, creation(log, found.id))]
-        }
-        (Some(live), Some(found), Some(_)) => {
-            let fields = diff.fields().into_iter().filter_map(|change| {
-                let field = match change.field {
-                    Field::IntegrationType => IntegrationField::IntegrationType,
-                    Field::TenantUrl => IntegrationField::TenantUrl,
-                    Field::ReferenceId => IntegrationField::ReferenceId,
-                    Field::Active => IntegrationField::Active,
-                    Field::Enabled | Field::RiskLevel => return None,
-                };
-                Some((change.field, integration_field(log, found.id, field, live)))
-            });
-            together(fields)
-        }
-        (_, _, Some(declared)) => {
-            let reference = declared.reference_id.as_ref();
-            let deletion = deletion(log, pinned, reference, &declared.tenant_url);
-            vec![whole(AttributedAction::Deleted, deletion)]
-        }
-        (_, _, None) => Vec::new(),
-    }
-}
-
-fn whole(action: AttributedAction, attribution: Attribution) -> FieldAttribution {
-    FieldAttribution {
+    vec![FieldAttribution {
         action,
         fields: Vec::new(),
         attribution,
-    }
+    }]
 }
 
-/// What is said of several fields alike is said once.
-fn together(fields: impl Iterator<Item = (Field, Attribution)>) -> Vec<FieldAttribution> {
-    let mut told: Vec<FieldAttribution> = Vec::new();
-    for (field, attribution) in fields {
-        match told.iter_mut().find(|told| told.attribution == attribution) {
-            Some(told) => told.fields.push(field),
-            None => told.push(FieldAttribution {
+/// Returns the authors of the live values of these fields. Fields with the same author are in one item.
+pub(super) fn of_fields(
+    log: &AuditLog,
+    subject: Subject<'_>,
+    fields: impl Iterator<Item = Field>,
+    live: &Fields,
+) -> Vec<FieldAttribution> {
+    let mut found: Vec<FieldAttribution> = Vec::new();
+    for field in fields {
+        let attribution = of_field(log, subject, field, live);
+        match found.iter_mut().find(|one| one.attribution == attribution) {
+            Some(same) => same.fields.push(field),
+            None => found.push(FieldAttribution {
                 action: AttributedAction::Set,
                 fields: vec![field],
                 attribution,
             }),
         }
     }
-    told
+    found
 }
 
-/// A field of a behavior that a change names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BehaviorField {
-    Enabled,
-    RiskLevel,
-}
-
-/// Who set a field of a behavior to what it is live.
-pub fn behavior_field(
-    log: &AuditLog,
-    key: &BehaviorKey,
-    field: BehaviorField,
-    live: &BehaviorSettings,
-) -> Attribution {
-    let same = |trace: &LoggedBehavior| match field {
-        BehaviorField::Enabled => Some(trace.enabled? == live.enabled),
-        BehaviorField::RiskLevel => Some(*trace.risk_level.as_ref()? == live.risk_level),
-    };
-    attribute(log, |entry| match &entry.write {
-        LoggedWrite::Behaviors(None) => EntryEvidence::Unknown,
-        LoggedWrite::Behaviors(Some(traces)) => EntryEvidence::of(traces.get(key).and_then(same)),
-        LoggedWrite::Created(..) | LoggedWrite::Updated(..) | LoggedWrite::Deleted(_) => {
-            EntryEvidence::Irrelevant
+/// Returns the author of the live value of a field.
+pub fn of_field(log: &AuditLog, subject: Subject<'_>, field: Field, live: &Fields) -> Attribution {
+    let same = |logged: &LoggedFields| Some(logged.get(&field)?.as_ref() == live.get(field));
+    attribute(log, |entry| match (&entry.write, subject) {
+        (LoggedWrite::Behaviors(None), Subject::Behavior(_)) => EntryEvidence::Unknown,
+        (LoggedWrite::Behaviors(Some(logged)), Subject::Behavior(key)) => {
+            EntryEvidence::of(logged.get(key).and_then(same))
         }
-    })
-}
-
-/// Who set a field of an integration to what it is live.
-pub fn integration_field(
-    log: &AuditLog,
-    id: IntegrationId,
-    field: IntegrationField,
-    live: &IntegrationSettings,
-) -> Attribution {
-    let same = |trace: &LoggedIntegration| match field {
-        IntegrationField::IntegrationType => {
-            Some(*trace.integration_type.as_ref()? == live.integration_type)
-        }
-        IntegrationField::TenantUrl => Some(*trace.tenant_url.as_ref()? == live.tenant_url),
-        IntegrationField::ReferenceId => Some(*trace.reference_id.as_ref()? == live.reference_id),
-        IntegrationField::Active => Some(trace.active? == live.active),
-    };
-    attribute(log, |entry| match &entry.write {
-        LoggedWrite::Created(Some(created), trace) if *created == id => {
-            match trace.as_ref().map(same) {
+        (LoggedWrite::Created(Some(created), logged), Subject::Integration(id))
+            if *created == id =>
+        {
+            match logged.as_ref().map(same) {
                 // A create sets every field that it sends; no earlier write exists.
                 Some(Some(true) | None) | None => EntryEvidence::Origin,
                 Some(Some(false)) => EntryEvidence::Differs,
             }
         }
-        LoggedWrite::Updated(updated, None) if *updated == id => EntryEvidence::Unknown,
-        LoggedWrite::Updated(updated, Some(trace)) if *updated == id => {
-            EntryEvidence::of(same(trace))
+        (LoggedWrite::Updated(updated, logged), Subject::Integration(id)) if *updated == id => {
+            let evidence = |logged| EntryEvidence::of(same(logged));
+            logged.as_ref().map_or(EntryEvidence::Unknown, evidence)
         }
         _ => EntryEvidence::Irrelevant,
     })
 }
 
-/// Who made an integration.
+/// Returns the author who created an integration.
 pub fn creation(log: &AuditLog, id: IntegrationId) -> Attribution {
     attribute(log, |entry| match entry.write {
         LoggedWrite::Created(Some(created), _) if created == id => EntryEvidence::Origin,
@@ -264,24 +134,22 @@ pub fn creation(log: &AuditLog, id: IntegrationId) -> Attribution {
     })
 }
 
-/// Who deleted the integration that an entry of a file means: the one of this id, or else the one that the log last saw with its
-/// reference or tenant.
-pub fn deletion(
-    log: &AuditLog,
-    pinned: Option<IntegrationId>,
-    reference_id: Option<&ReferenceId>,
-    tenant_url: &TenantUrl,
-) -> Attribution {
-    let is_meant = |trace: &LoggedIntegration| match (&trace.reference_id, reference_id) {
-        (Some(Some(held)), Some(wanted)) => held == wanted,
-        _ => trace.tenant_url.as_ref() == Some(tenant_url),
+/// Returns the author who deleted the integration of an entry: the one of the pinned ID, or else the one that the log last saw with the
+/// reference or tenant of the entry.
+pub fn deletion(log: &AuditLog, pinned: Option<IntegrationId>, declared: &Fields) -> Attribution {
+    let is_meant = |logged: &LoggedFields| {
+        let logged = |field| logged.get(&field).and_then(Option::as_ref);
+        match (logged(Field::ReferenceId), declared.get(Field::ReferenceId)) {
+            (Some(logged), Some(declared)) => logged == declared,
+            _ => logged(Field::TenantUrl) == declared.get(Field::TenantUrl),
+        }
     };
     let was_meant = |id: IntegrationId| match pinned {
         Some(pinned) => pinned == id,
         None => {
             let last = log.entries.iter().find_map(|entry| match &entry.write {
-                LoggedWrite::Created(Some(seen), Some(trace)) if *seen == id => Some(trace),
-                LoggedWrite::Updated(seen, Some(trace)) if *seen == id => Some(trace),
+                LoggedWrite::Created(Some(seen), Some(logged)) if *seen == id => Some(logged),
+                LoggedWrite::Updated(seen, Some(logged)) if *seen == id => Some(logged),
                 _ => None,
             });
             last.is_some_and(is_meant)
@@ -293,17 +161,18 @@ pub fn deletion(
     })
 }
 
-/// What an entry tells of the value in question.
+/// Evidence of an entry on the value in question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum EntryEvidence {
-    /// It is about something else.
+    /// The entry is about something else.
     Irrelevant,
-    /// It wrote what the value belongs to, and what it wrote is not kept.
+    /// The entry wrote the resource, but the log has no request.
     Unknown,
-    /// The live value.
+    /// The entry wrote the live value.
     Matches,
-    /// The live value, and nothing can have held it before.
+    /// The entry wrote the live value, and no earlier one can have written it.
     Origin,
+    /// The entry wrote another value.
     Differs,
 }
 
@@ -317,29 +186,23 @@ impl EntryEvidence {
     }
 }
 
-fn attribute(log: &AuditLog, holds: impl Fn(&AuditEntry) -> EntryEvidence) -> Attribution {
+fn attribute(log: &AuditLog, evidence: impl Fn(&AuditEntry) -> EntryEvidence) -> Attribution {
     let mut newest: Option<&AuditEntry> = None;
     let mut earliest: Option<&AuditEntry> = None;
+    let set_by = |entry: &AuditEntry| Attribution::Set {
+        author: entry.author.clone(),
+    };
     for entry in &log.entries {
-        let held = holds(entry);
-        if held != EntryEvidence::Irrelevant {
+        let found = evidence(entry);
+        if found != EntryEvidence::Irrelevant {
             newest = newest.or(Some(entry));
         }
-        match held {
+        match found {
             EntryEvidence::Irrelevant => {}
             EntryEvidence::Matches => earliest = Some(entry),
-            EntryEvidence::Origin => {
-                return Attribution::Set {
-                    author: entry.author.clone(),
-                };
-            }
+            EntryEvidence::Origin => return set_by(entry),
             EntryEvidence::Differs => {
-                return match earliest {
-                    Some(entry) => Attribution::Set {
-                        author: entry.author.clone(),
-                    },
-                    None => Attribution::Unknown { since: log.since },
-                };
+                return earliest.map_or(Attribution::Unknown { since: log.since }, set_by);
             }
             EntryEvidence::Unknown => {
                 let newest = newest.unwrap_or(entry);

@@ -1,72 +1,123 @@
-//! One difference: a resource before and after. Its action and its fields are derived from the two.
+//! The difference between two states of a resource.
 
-#[cfg(test)]
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 #[cfg(test)]
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
+use crate::model::account::{LiveAccount, UnlistedPolicy};
 use crate::model::address::Address;
-use crate::model::behavior::{BehaviorSettings, BehaviorWeakening};
-use crate::model::integration::{
-    IntegrationField, IntegrationId, IntegrationSettings, IntegrationWeakening,
-};
+use crate::model::audit_log::AuditLog;
+use crate::model::field::{FIELDS, Field, FieldValue, Fields, Kind};
+use crate::model::integration::{Integration, IntegrationId};
 use crate::model::location::Location;
 use crate::model::open_enum::string_enum;
 
-use super::attribution::FieldAttribution;
-use super::change_shape::ChangeJson;
+use super::attribution::{self, AttributedAction, FieldAttribution, Subject};
 use super::matching::MatchedBy;
 
 /// A change of one resource.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
-#[serde(into = "ChangeJson")]
-#[cfg_attr(test, schemars(from = "ChangeJson"))]
-pub enum Change {
-    Behavior(ResourceDiff<BehaviorSettings>),
-    Integration(ResourceDiff<IntegrationSettings>),
-}
-
-/// State of a resource before and after a change. At most one of the two is missing.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ResourceDiff<T> {
+pub struct Change {
     pub address: Address,
-    pub before: Option<T>,
-    pub after: Option<T>,
-    /// Reason why the change weakens protection, if it does.
+    pub kind: Kind,
+    pub action: Action,
+    /// Reason why the change weakens protection.
+    #[serde(flatten, serialize_with = "WeakensJson::serialize_reason")]
+    #[cfg_attr(test, schemars(with = "WeakensJson"))]
     pub weakens: Option<Weakening>,
-    /// Reason why the live state protects less than the desired state, if it does.
+    /// Reason why the live state protects less than the desired state.
+    #[serde(flatten, serialize_with = "LiveWeakerJson::serialize_reason")]
+    #[cfg_attr(test, schemars(with = "LiveWeakerJson"))]
     pub live_weaker: Option<Weakening>,
-    /// Location of the entry. `None` for unlisted resources.
-    pub location: Option<Location>,
-    /// Entry that declares the resource if it is not declared by name.
-    pub declared_by: Option<DeclaredBy>,
-    /// Live integration, if it exists.
-    pub found: Option<LiveMatch>,
-    /// Variables and identity provider used in the declared values.
-    pub sources: ValueSources,
-    /// Drift only: authors of the difference.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// Live fields. Null if the resource does not exist.
+    #[serde(serialize_with = "all_fields")]
+    pub before: Option<Fields>,
+    /// Fields after the change. Null if the resource is deleted.
+    #[serde(serialize_with = "all_fields")]
+    pub after: Option<Fields>,
+    /// Fields that differ. All fields for a create or delete.
+    pub fields: Vec<FieldChange>,
+    /// Drift only: authors of the difference, from the audit log.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attribution: Vec<FieldAttribution>,
 }
 
-/// Variables and identity provider used in declared values.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ValueSources {
-    /// Names of the variables used in the value, by field.
+/// The reason why a change weakens protection.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct WeakensJson {
+    /// Whether the change weakens protection.
+    weakens: bool,
+    weakening: Option<Weakening>,
+}
+
+impl WeakensJson {
+    fn serialize_reason<S: Serializer>(
+        reason: &Option<Weakening>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let (weakens, weakening) = (reason.is_some(), *reason);
+        WeakensJson { weakens, weakening }.serialize(serializer)
+    }
+}
+
+/// The reason why the live state protects less than the desired state.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct LiveWeakerJson {
+    /// Whether the live state protects less than the desired state.
+    live_weaker: bool,
+    live_weaker_reason: Option<Weakening>,
+}
+
+impl LiveWeakerJson {
+    fn serialize_reason<S: Serializer>(
+        reason: &Option<Weakening>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let json = LiveWeakerJson {
+            live_weaker: reason.is_some(),
+            live_weaker_reason: *reason,
+        };
+        json.serialize(serializer)
+    }
+}
+
+/// Entry and live integration of a change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Origin {
+    /// Location of the entry. Null for unlisted resources.
+    pub location: Option<Location>,
+    /// Entry that declares the resource if it is not declared by name.
+    pub declared_by: Option<DeclaredBy>,
+    /// ID of the live integration.
+    pub integration_id: Option<IntegrationId>,
+    /// Key by which the live integration matched its entry.
+    pub matched_by: Option<MatchedBy>,
+    /// Names of the variables used in the values, by field.
+    #[serde(skip)]
     pub variables: BTreeMap<String, Vec<String>>,
     /// Name of the identity provider that has the declared `reference_id`.
+    #[serde(skip)]
     pub identity_provider: Option<String>,
 }
 
-/// A live integration and how it was matched to its entry (`None` if it is unlisted).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LiveMatch {
-    pub id: IntegrationId,
-    pub by: Option<MatchedBy>,
+impl Origin {
+    /// Creates the origin of a live integration, matched by a key or unlisted.
+    pub(super) fn from_match(live: &Integration, by: Option<MatchedBy>) -> Self {
+        Origin {
+            integration_id: Some(live.id),
+            matched_by: by,
+            ..Origin::default()
+        }
+    }
 }
 
 string_enum! {
@@ -91,256 +142,163 @@ string_enum! {
     }
 }
 
-string_enum! {
-    /// Kind of a resource.
-    Kind {
-        /// A risk behavior.
-        Behavior = "behavior",
-        /// An integration that receives scores.
-        Integration = "integration",
+impl Action {
+    /// Returns true if the action deletes a live resource.
+    pub fn deletes(self) -> bool {
+        matches!(self, Action::Replace | Action::Delete)
     }
 }
 
-impl From<&Address> for Kind {
-    fn from(address: &Address) -> Self {
-        match address {
-            Address::Behavior(_) => Kind::Behavior,
-            Address::Integration(_) | Address::UnlistedIntegration(_) => Kind::Integration,
-        }
+fn all_fields<S: Serializer>(fields: &Option<Fields>, serializer: S) -> Result<S::Ok, S::Error> {
+    match fields {
+        Some(fields) => fields.serialize_complete(serializer),
+        None => serializer.serialize_none(),
     }
 }
 
 impl Change {
-    pub fn address(&self) -> &Address {
-        match self {
-            Change::Behavior(diff) => &diff.address,
-            Change::Integration(diff) => &diff.address,
-        }
-    }
-
-    pub fn kind(&self) -> Kind {
-        match self {
-            Change::Behavior(_) => Kind::Behavior,
-            Change::Integration(_) => Kind::Integration,
-        }
-    }
-
-    /// Where it is declared.
-    pub fn location(&self) -> Option<&Location> {
-        match self {
-            Change::Behavior(diff) => diff.location.as_ref(),
-            Change::Integration(diff) => diff.location.as_ref(),
-        }
-    }
-
-    /// The live integration that it is about.
-    pub fn found(&self) -> Option<LiveMatch> {
-        match self {
-            Change::Behavior(diff) => diff.found,
-            Change::Integration(diff) => diff.found,
-        }
-    }
-
-    pub fn action(&self) -> Action {
-        match self {
-            Change::Behavior(diff) => diff.action(|_, _| false),
-            Change::Integration(diff) => {
-                diff.action(|before, after| before.integration_type != after.integration_type)
+    /// Compares two states. Plans, drift, [`changes_since`], verification and the audit log use this function.
+    pub fn between(
+        address: Address,
+        before: Option<&Fields>,
+        after: Option<&Fields>,
+        origin: Origin,
+    ) -> Option<Change> {
+        let kind = address.kind();
+        let mut fields = field_changes(kind, before, after);
+        for change in fields.iter_mut().filter(|_| after.is_some()) {
+            let variables = origin.variables.get(change.field.as_str());
+            change.variables = variables.cloned().unwrap_or_default();
+            if change.field == Field::ReferenceId {
+                (change.identity_provider).clone_from(&origin.identity_provider);
             }
         }
-    }
-
-    /// Returns the reason why the change weakens protection, if it does.
-    pub fn weakens(&self) -> Option<Weakening> {
-        match self {
-            Change::Behavior(diff) => diff.weakens,
-            Change::Integration(diff) => diff.weakens,
-        }
-    }
-
-    /// Returns the reason why the live state protects less than the desired state, if it does.
-    pub fn live_weaker(&self) -> Option<Weakening> {
-        match self {
-            Change::Behavior(diff) => diff.live_weaker,
-            Change::Integration(diff) => diff.live_weaker,
-        }
-    }
-
-    /// Returns the entry that declares the resource if it is not declared by name.
-    pub fn declared_by(&self) -> Option<DeclaredBy> {
-        match self {
-            Change::Behavior(diff) => diff.declared_by,
-            Change::Integration(diff) => diff.declared_by,
-        }
-    }
-
-    /// In drift: who made it differ, as far as the audit log was asked.
-    pub fn attribution(&self) -> &[FieldAttribution] {
-        match self {
-            Change::Behavior(diff) => &diff.attribution,
-            Change::Integration(diff) => &diff.attribution,
-        }
-    }
-
-    pub(super) fn attribute(&mut self, attribution: Vec<FieldAttribution>) {
-        match self {
-            Change::Behavior(diff) => diff.attribution = attribution,
-            Change::Integration(diff) => diff.attribution = attribution,
-        }
-    }
-
-    /// The fields that differ, in the order that they are shown; all of them, where the thing comes or goes.
-    pub fn fields(&self) -> Vec<FieldChange> {
-        match self {
-            Change::Behavior(diff) => diff.fields(),
-            Change::Integration(diff) => diff.fields(),
-        }
-    }
-}
-
-impl<T> ResourceDiff<T> {
-    fn action(&self, replaces: impl Fn(&T, &T) -> bool) -> Action {
-        match (&self.before, &self.after) {
-            (None, _) => Action::Create,
+        let action = match (before, after) {
+            (None, None) => return None,
+            (None, Some(_)) => Action::Create,
             (Some(_), None) => Action::Delete,
-            (Some(before), Some(after)) if replaces(before, after) => Action::Replace,
-            (Some(_), Some(_)) => Action::Update,
-        }
+            (Some(_), Some(_)) if fields.is_empty() => return None,
+            (Some(_), Some(_)) => {
+                let mut fields = fields.iter();
+                match fields.any(|change| change.field == Field::IntegrationType) {
+                    true => Action::Replace,
+                    false => Action::Update,
+                }
+            }
+        };
+        Some(Change {
+            kind,
+            action,
+            weakens: weakening(kind, before, after),
+            live_weaker: weakening(kind, after, before),
+            fields,
+            address,
+            origin,
+            attribution: Vec::new(),
+            before: before.cloned(),
+            after: after.cloned(),
+        })
     }
 }
 
-impl<T: ResourceFields> ResourceDiff<T> {
-    pub(super) fn fields(&self) -> Vec<FieldChange> {
-        let mut fields = field_changes(self.before.as_ref(), self.after.as_ref());
-        for field in &mut fields {
-            let ValueSources {
-                variables,
-                identity_provider,
-            } = &self.sources;
-            let variables = variables.get(field.field.as_str());
-            field.variables = variables.cloned().unwrap_or_default();
-            if field.field == Field::ReferenceId {
-                field.identity_provider.clone_from(identity_provider);
+impl Change {
+    /// Adds the authors of the difference. `pinned` is the ID in the entry.
+    pub(super) fn attribute(&mut self, log: &AuditLog, pinned: Option<IntegrationId>) {
+        let fields = self.fields.iter().map(|change| change.field);
+        let created = AttributedAction::Created;
+        self.attribution = match (&self.address, &self.before, self.origin.integration_id) {
+            (Address::Behavior(key), Some(live), _) => {
+                attribution::of_fields(log, Subject::Behavior(key), fields, live)
+            }
+            (_, Some(_), Some(id)) if self.after.is_none() => {
+                attribution::of_resource(created, attribution::creation(log, id))
+            }
+            (_, Some(live), Some(id)) => {
+                attribution::of_fields(log, Subject::Integration(id), fields, live)
+            }
+            (_, _, _) => match &self.after {
+                Some(declared) if self.kind == Kind::Integration => {
+                    let deletion = attribution::deletion(log, pinned, declared);
+                    attribution::of_resource(AttributedAction::Deleted, deletion)
+                }
+                _ => Vec::new(),
+            },
+        };
+    }
+}
+
+/// Describes a change of the live state: `behavior.imp_travel: enabled changed from true to false`.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = &self.address;
+        let list = |value: fn(&FieldChange) -> &Option<FieldValue>| {
+            let fields = self.fields.iter();
+            let fields =
+                fields.map(|change| format!("{} {}", change.field, quoted(value(change).as_ref())));
+            fields.collect::<Vec<_>>().join(", ")
+        };
+        match self.action {
+            Action::Create => write!(f, "{address} was added: {}", list(|field| &field.after)),
+            Action::Delete => {
+                write!(
+                    f,
+                    "{address} was removed; it had {}",
+                    list(|field| &field.before)
+                )
+            }
+            Action::Update | Action::Replace => {
+                for (
+                    index,
+                    FieldChange {
+                        field,
+                        before,
+                        after,
+                        ..
+                    },
+                ) in self.fields.iter().enumerate()
+                {
+                    let (before, after) = (quoted(before.as_ref()), quoted(after.as_ref()));
+                    let separator = if index == 0 { "" } else { "; " };
+                    write!(
+                        f,
+                        "{separator}{address}: {field} changed from {before} to {after}"
+                    )?;
+                }
+                Ok(())
             }
         }
-        fields
     }
 }
 
-/// The settings of one kind of resource, as fields.
-pub trait ResourceFields {
-    /// Every field, in the order that they are shown.
-    const FIELDS: &'static [Field];
-
-    /// The value of one of its fields; `None` where it is unset.
-    fn value(&self, field: Field) -> Option<FieldValue>;
-
-    /// Says whether a field compares equal; a `tenant_url` does in its normalized form.
-    fn same(&self, other: &Self, field: Field) -> bool;
-}
-
-/// The fields in which two states of a thing differ.
-pub fn field_changes<T: ResourceFields>(before: Option<&T>, after: Option<&T>) -> Vec<FieldChange> {
-    T::FIELDS
-        .iter()
-        .filter(|field| match (before, after) {
-            (Some(before), Some(after)) => !before.same(after, **field),
-            (None, _) | (_, None) => true,
-        })
-        .map(|field| FieldChange {
-            field: *field,
-            before: before.and_then(|before| before.value(*field)),
-            after: after.and_then(|after| after.value(*field)),
-            variables: Vec::new(),
-            identity_provider: None,
-        })
+/// Returns the fields in which two states of a resource differ. All fields if one state is missing.
+pub fn field_changes(
+    kind: Kind,
+    before: Option<&Fields>,
+    after: Option<&Fields>,
+) -> Vec<FieldChange> {
+    let exists_once = before.is_none() || after.is_none();
+    let specs = FIELDS.iter().filter(|spec| spec.kind == kind);
+    let changes = specs.map(|spec| FieldChange {
+        field: spec.field,
+        before: before.and_then(|fields| fields.get(spec.field)).cloned(),
+        after: after.and_then(|fields| fields.get(spec.field)).cloned(),
+        variables: Vec::new(),
+        identity_provider: None,
+    });
+    changes
+        .filter(|change| exists_once || change.before != change.after)
         .collect()
 }
 
-impl ResourceFields for BehaviorSettings {
-    const FIELDS: &'static [Field] = &[Field::Enabled, Field::RiskLevel];
-
-    fn value(&self, field: Field) -> Option<FieldValue> {
-        let BehaviorSettings {
-            enabled,
-            risk_level,
-        } = self;
-        match field {
-            Field::Enabled => Some(FieldValue::Bool(*enabled)),
-            Field::RiskLevel => Some(FieldValue::Text(risk_level.to_string())),
-            Field::IntegrationType | Field::TenantUrl | Field::ReferenceId | Field::Active => None,
-        }
-    }
-
-    fn same(&self, other: &Self, field: Field) -> bool {
-        self.value(field) == other.value(field)
-    }
-}
-
-impl ResourceFields for IntegrationSettings {
-    const FIELDS: &'static [Field] = &[
-        Field::IntegrationType,
-        Field::TenantUrl,
-        Field::ReferenceId,
-        Field::Active,
-    ];
-
-    fn value(&self, field: Field) -> Option<FieldValue> {
-        let IntegrationSettings {
-            integration_type,
-            tenant_url,
-            reference_id,
-            active,
-        } = self;
-        match field {
-            Field::IntegrationType => Some(FieldValue::Text(integration_type.to_string())),
-            Field::TenantUrl => Some(FieldValue::Text(tenant_url.to_string())),
-            Field::ReferenceId => reference_id
-                .as_ref()
-                .map(|reference| FieldValue::Text(reference.to_string())),
-            Field::Active => Some(FieldValue::Bool(*active)),
-            Field::Enabled | Field::RiskLevel => None,
-        }
-    }
-
-    fn same(&self, other: &Self, field: Field) -> bool {
-        match field {
-            Field::TenantUrl => self.tenant_url == other.tenant_url,
-            Field::IntegrationType => self.integration_type == other.integration_type,
-            Field::ReferenceId => self.reference_id == other.reference_id,
-            Field::Active => self.active == other.active,
-            Field::Enabled | Field::RiskLevel => true,
-        }
-    }
-}
-
-string_enum! {
-    /// Field of a resource, in display order.
-    Field {
-        /// `enabled` of a behavior.
-        Enabled = "enabled",
-        /// `risk_level` of a behavior.
-        RiskLevel = "risk_level",
-        /// `integration_type` of an integration.
-        IntegrationType = "integration_type",
-        /// `tenant_url` of an integration.
-        TenantUrl = "tenant_url",
-        /// `reference_id` of an integration.
-        ReferenceId = "reference_id",
-        /// `active` of an integration.
-        Active = "active",
-    }
-}
-
-impl From<IntegrationField> for Field {
-    fn from(field: IntegrationField) -> Self {
-        match field {
-            IntegrationField::IntegrationType => Field::IntegrationType,
-            IntegrationField::TenantUrl => Field::TenantUrl,
-            IntegrationField::ReferenceId => Field::ReferenceId,
-            IntegrationField::Active => Field::Active,
-        }
-    }
+/// Returns the changes from one read of an account to a later one.
+pub fn changes_since(before: &LiveAccount, after: &LiveAccount) -> Vec<Change> {
+    let (before, after) = (before.by_address(), after.by_address());
+    let addresses: BTreeSet<&Address> = before.keys().chain(after.keys()).collect();
+    let change = |address: &Address| {
+        let (before, after) = (before.get(address).copied(), after.get(address).copied());
+        Change::between(address.clone(), before, after, Origin::default())
+    };
+    addresses.into_iter().filter_map(change).collect()
 }
 
 /// A changed field. Values are missing if the resource does not exist or the field is unset.
@@ -359,96 +317,80 @@ pub struct FieldChange {
 }
 
 impl FieldChange {
-    /// The field as it reads where it should have been changed: `risk_level is "low", not "high"`.
+    /// Describes a field that does not have its new value: `risk_level is "low", not "high"`.
     pub fn not_read_back(&self) -> String {
-        let FieldChange {
-            field,
-            before,
-            after,
-            variables: _,
-            identity_provider: _,
-        } = self;
-        let (is, not) = (quoted(before.as_ref()), quoted(after.as_ref()));
-        format!("{field} is {is}, not {not}")
+        let (is, not) = (quoted(self.before.as_ref()), quoted(self.after.as_ref()));
+        format!("{} is {is}, not {not}", self.field)
     }
 }
 
-/// Value of a field.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[cfg_attr(test, derive(JsonSchema))]
-#[serde(untagged)]
-pub enum FieldValue {
-    Bool(bool),
-    Text(String),
-}
-
-impl fmt::Display for FieldValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            FieldValue::Bool(value) => value.fmt(f),
-            FieldValue::Text(text) => text.fmt(f),
-        }
-    }
-}
-
-/// A value within a sentence: texts in quotes, so that it is plain where they end.
+/// Returns a value within a sentence. Texts are in quotes.
 pub(super) fn quoted(value: Option<&FieldValue>) -> String {
     match value {
         None => "(unset)".to_owned(),
         Some(FieldValue::Bool(value)) => value.to_string(),
-        Some(FieldValue::Text(text)) => format!("{text:?}"),
+        Some(text) => format!("{:?}", text.to_string()),
     }
 }
 
-/// Reason why a change weakens protection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Weakening {
-    Behavior(BehaviorWeakening),
-    Integration(IntegrationWeakening),
+string_enum! {
+    /// Reason why protection weakens.
+    Weakening {
+        /// Detection is disabled.
+        Disabled = "disabled",
+        /// The level is lowered.
+        Lowered = "lowered",
+        /// The level changes to or from a level unknown to riskform.
+        UnknownLevel = "unknown_level",
+        /// The integration is deleted.
+        Deleted = "deleted",
+        /// The integration is replaced.
+        Replaced = "replaced",
+        /// Scores are no longer sent.
+        Deactivated = "deactivated",
+        /// Scores are sent to another tenant.
+        TenantUrlChanged = "tenant_url_changed",
+        /// The integration is linked to another identity provider.
+        ReferenceIdChanged = "reference_id_changed",
+    }
 }
 
 impl Weakening {
-    /// The value in JSON.
-    fn as_str(self) -> &'static str {
+    /// Returns the reason as displayed.
+    pub fn shown(self) -> &'static str {
         match self {
-            Weakening::Behavior(weakening) => weakening.as_str(),
-            Weakening::Integration(weakening) => weakening.as_str(),
+            Weakening::UnknownLevel => "unknown level",
+            Weakening::TenantUrlChanged => "tenant_url changed",
+            Weakening::ReferenceIdChanged => "reference_id changed",
+            reason => reason.as_str(),
         }
     }
 }
 
-impl fmt::Display for Weakening {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Weakening::Behavior(BehaviorWeakening::UnknownLevel) => f.write_str("unknown level"),
-            Weakening::Integration(IntegrationWeakening::TenantUrlChanged) => {
-                f.write_str("tenant_url changed")
+/// Returns the most severe reason why the change from `before` to `after` weakens protection, if it does.
+fn weakening(kind: Kind, before: Option<&Fields>, after: Option<&Fields>) -> Option<Weakening> {
+    let before = before?;
+    let Some(after) = after else {
+        return Some(Weakening::Deleted);
+    };
+    let differs = |field| before.get(field) != after.get(field);
+    let turned_off = |field| before.is_on(field) && !after.is_on(field);
+    match kind {
+        // A change of a disabled behavior cannot weaken protection.
+        Kind::Behavior if !before.is_on(Field::Enabled) => None,
+        Kind::Behavior if turned_off(Field::Enabled) => Some(Weakening::Disabled),
+        Kind::Behavior => {
+            let known = |fields: &Fields| fields.level().and_then(|level| level.known());
+            match (known(before), known(after)) {
+                (Some(before), Some(after)) => (after < before).then_some(Weakening::Lowered),
+                _ => differs(Field::RiskLevel).then_some(Weakening::UnknownLevel),
             }
-            Weakening::Integration(IntegrationWeakening::ReferenceIdChanged) => {
-                f.write_str("reference_id changed")
-            }
-            Weakening::Behavior(_) | Weakening::Integration(_) => f.write_str(self.as_str()),
         }
-    }
-}
-
-impl Serialize for Weakening {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-#[cfg(test)]
-impl JsonSchema for Weakening {
-    fn schema_name() -> Cow<'static, str> {
-        "Weakening".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let behaviors = BehaviorWeakening::ALL.iter().map(|word| word.as_str());
-        let integrations = IntegrationWeakening::ALL.iter().map(|word| word.as_str());
-        let words: Vec<&str> = behaviors.chain(integrations).collect();
-        json_schema!({ "description": "Reason why protection is weakened.", "type": "string", "enum": words })
+        Kind::Integration if differs(Field::IntegrationType) => Some(Weakening::Replaced),
+        Kind::Integration if turned_off(Field::Active) => Some(Weakening::Deactivated),
+        Kind::Integration if differs(Field::TenantUrl) => Some(Weakening::TenantUrlChanged),
+        Kind::Integration => (before.reference_id().is_some() && differs(Field::ReferenceId))
+            .then_some(Weakening::ReferenceIdChanged),
     }
 }
 
@@ -458,52 +400,46 @@ impl JsonSchema for Weakening {
 pub struct UnlistedResource {
     pub address: Address,
     /// Handling of such resources, as declared in `unlisted`.
-    pub policy: Policy,
-    pub settings: UnlistedSettings,
+    pub policy: UnlistedPolicy,
+    #[serde(rename = "settings", serialize_with = "Fields::serialize_complete")]
+    pub fields: Fields,
     /// Drift only: author of the resource.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attribution: Vec<FieldAttribution>,
 }
 
 impl UnlistedResource {
-    /// Says whether the file wants it reported.
+    pub(super) fn new(address: Address, policy: UnlistedPolicy, fields: &Fields) -> Self {
+        UnlistedResource {
+            address,
+            policy,
+            fields: fields.clone(),
+            attribution: Vec::new(),
+        }
+    }
+
+    /// Adds the author of the resource.
+    pub(super) fn attribute(&mut self, log: &AuditLog) {
+        self.attribution = match &self.address {
+            Address::Behavior(key) => {
+                let fields = self.fields.iter().map(|(field, _)| field);
+                attribution::of_fields(log, Subject::Behavior(key), fields, &self.fields)
+            }
+            Address::UnlistedIntegration(id) => {
+                let creation = attribution::creation(log, *id);
+                attribution::of_resource(AttributedAction::Created, creation)
+            }
+            Address::Integration(_) => Vec::new(),
+        };
+    }
+
+    /// Returns all fields, as removed ones.
+    pub fn field_changes(&self) -> Vec<FieldChange> {
+        field_changes(self.address.kind(), Some(&self.fields), None)
+    }
+
+    /// Returns true if the file wants it reported.
     pub fn is_reported(&self) -> bool {
-        match self.policy {
-            Policy::Report => true,
-            Policy::Keep | Policy::Disable | Policy::Delete => false,
-        }
-    }
-}
-
-string_enum! {
-    /// Handling of unlisted resources. Resources to disable or delete are changes, and not in the list of unlisted resources.
-    Policy {
-        /// Keeps them.
-        Keep = "keep",
-        /// Keeps them and reports them as drift.
-        Report = "report",
-        /// Disables behaviors; this one is already disabled.
-        Disable = "disable",
-        /// Deletes integrations, except on `destroy`.
-        Delete = "delete",
-    }
-}
-
-/// Settings of an unlisted resource.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(JsonSchema))]
-#[serde(untagged)]
-pub enum UnlistedSettings {
-    Behavior(BehaviorSettings),
-    Integration(IntegrationSettings),
-}
-
-impl UnlistedSettings {
-    /// Every field with its value.
-    pub fn fields(&self) -> Vec<FieldChange> {
-        match self {
-            UnlistedSettings::Behavior(settings) => field_changes(Some(settings), None),
-            UnlistedSettings::Integration(settings) => field_changes(Some(settings), None),
-        }
+        self.policy == UnlistedPolicy::Report
     }
 }

@@ -8,162 +8,93 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::model::address::Address;
-use crate::model::integration::{IntegrationField, IntegrationSettings, ReferenceId, TenantUrl};
+use crate::model::field::{Field, FieldValue, Fields};
 
 use super::change::Action;
 use super::error::{PlanError, PlanErrorKind};
-use super::integrations::{IntegrationSource, PlannedIntegration};
+use super::integrations::PlannedIntegration;
 
 /// A value that the API may require to be unique within an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum UniqueKey<'a> {
-    ReferenceId(&'a ReferenceId),
-    TenantUrl(&'a TenantUrl),
-}
+pub(super) type UniqueKey<'a> = (Field, &'a FieldValue);
 
-impl UniqueKey<'_> {
-    pub(super) fn field(self) -> KeyField {
-        match self {
-            UniqueKey::ReferenceId(_) => KeyField::ReferenceId,
-            UniqueKey::TenantUrl(_) => KeyField::TenantUrl,
-        }
-    }
-
-    pub(super) fn value(&self) -> &str {
-        match self {
-            UniqueKey::ReferenceId(reference) => reference.as_str(),
-            UniqueKey::TenantUrl(tenant_url) => tenant_url.normalized(),
-        }
-    }
-}
-
-/// Fields with such values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum KeyField {
-    ReferenceId,
-    TenantUrl,
-}
-
-impl KeyField {
-    /// Number of key fields. An integration has at most one key in each.
-    pub(super) const COUNT: usize = 2;
-}
-
-impl From<KeyField> for IntegrationField {
-    fn from(field: KeyField) -> Self {
-        match field {
-            KeyField::ReferenceId => IntegrationField::ReferenceId,
-            KeyField::TenantUrl => IntegrationField::TenantUrl,
-        }
-    }
-}
-
-/// Returns the keys of an integration with these settings.
-pub(super) fn keys(settings: &IntegrationSettings) -> impl Iterator<Item = UniqueKey<'_>> {
-    let reference_id = settings.reference_id.iter().map(UniqueKey::ReferenceId);
-    reference_id.chain([UniqueKey::TenantUrl(&settings.tenant_url)])
+/// Returns the keys of an integration with these fields.
+pub(super) fn keys(fields: &Fields) -> impl Iterator<Item = UniqueKey<'_>> {
+    let keys = [Field::ReferenceId, Field::TenantUrl].into_iter();
+    keys.filter_map(|field| Some((field, fields.get(field)?)))
 }
 
 /// Returns the keys that the integration gets: those it will have and does not have today. A created or replaced integration gets all
 /// of its keys.
-pub(super) fn taken<'a>(course: &'a PlannedIntegration<'_>) -> impl Iterator<Item = UniqueKey<'a>> {
-    course.change.iter().flat_map(|change| {
-        let before = match change.action() {
-            Action::Create | Action::Replace => None,
-            Action::Update | Action::Delete => course.before,
-        };
-        difference(course.after.as_deref(), before.map(|live| &live.settings))
-    })
+pub(super) fn taken<'a>(planned: &'a PlannedIntegration<'_>) -> Vec<UniqueKey<'a>> {
+    let Some(change) = &planned.change else {
+        return Vec::new();
+    };
+    let before = planned.before.filter(|_| !creates(change.action));
+    difference(planned.after.as_ref(), before.map(|live| &live.fields))
 }
 
 /// Returns the keys that the integration frees: those it has today and will not have, or that a replacement frees for a moment.
-pub(super) fn freed<'a>(course: &'a PlannedIntegration<'_>) -> impl Iterator<Item = UniqueKey<'a>> {
-    course.change.iter().flat_map(|change| {
-        let after = match change.action() {
-            Action::Replace | Action::Delete => None,
-            Action::Create | Action::Update => course.after.as_deref(),
-        };
-        difference(course.before.map(|live| &live.settings), after)
-    })
+pub(super) fn freed<'a>(planned: &'a PlannedIntegration<'_>) -> Vec<UniqueKey<'a>> {
+    let Some(change) = &planned.change else {
+        return Vec::new();
+    };
+    let after = planned.after.as_ref().filter(|_| !change.action.deletes());
+    difference(planned.before.map(|live| &live.fields), after)
 }
 
-fn difference<'a>(
-    of: Option<&'a IntegrationSettings>,
-    without: Option<&'a IntegrationSettings>,
-) -> impl Iterator<Item = UniqueKey<'a>> {
-    let is_in = |settings, key| keys(settings).any(|other| other == key);
-    of.into_iter()
-        .flat_map(keys)
-        .filter(move |key| !without.is_some_and(|settings| is_in(settings, *key)))
+fn creates(action: Action) -> bool {
+    matches!(action, Action::Create | Action::Replace)
+}
+
+fn difference<'a>(of: Option<&'a Fields>, without: Option<&Fields>) -> Vec<UniqueKey<'a>> {
+    let is_new = |(field, value): &UniqueKey<'a>| {
+        without.is_none_or(|fields| fields.get(*field) != Some(*value))
+    };
+    of.into_iter().flat_map(keys).filter(is_new).collect()
 }
 
 /// Finds every key that two integrations would have without being allowed to share it.
-pub(super) fn find(courses: &[PlannedIntegration<'_>], excluded: &[Address]) -> Vec<PlanError> {
-    let holders = shared(courses);
+pub(super) fn find(all: &[PlannedIntegration<'_>], excluded: &[Address]) -> Vec<PlanError> {
+    let mut holders: HashMap<UniqueKey<'_>, Vec<usize>> = HashMap::with_capacity(2 * all.len());
+    for (index, planned) in all.iter().enumerate() {
+        for key in planned.after.iter().flat_map(keys) {
+            holders.entry(key).or_default().push(index);
+        }
+    }
+    holders.retain(|_, holders| holders.len() > 1);
     if holders.is_empty() {
         return Vec::new();
     }
     let excluded: HashSet<&Address> = excluded.iter().collect();
     let mut errors = Vec::new();
-    for (index, course) in courses.iter().enumerate() {
-        for key in final_keys(course) {
-            let takes = taken(course).any(|taken| taken == key);
+    for (index, planned) in all.iter().enumerate() {
+        for key in planned.after.iter().flat_map(keys) {
+            let takes = taken(planned).contains(&key);
             let others = holders.get(&key).into_iter().flatten().copied();
             // If no integration newly gets the key, the conflict is reported once, for the first entry.
-            let met = |other: &usize| takes || (*other > index && courses[*other].is_listed());
+            let met = |other: &usize| takes || (*other > index && all[*other].entry.is_some());
             let holder = others
                 .filter(|other| *other != index && met(other))
-                .map(|other| &courses[other])
-                .find(|other| !may_share(course, other, key));
-            if let Some(holder) = holder.filter(|_| takes || course.is_listed()) {
-                let message = format!(
-                    "{} {} is already used by {}",
-                    IntegrationField::from(key.field()),
-                    key.value(),
-                    holder.thing.address()
-                );
+                .map(|other| &all[other])
+                .find(|other| !may_share(planned, other, key));
+            if let Some(holder) = holder.filter(|_| takes || planned.entry.is_some()) {
+                let (field, value) = key;
+                let value = match value {
+                    FieldValue::Url(url) => url.normalized().to_owned(),
+                    value => value.to_string(),
+                };
                 errors.push(PlanError {
-                    address: course.thing.address(),
+                    address: planned.address.clone(),
                     kind: PlanErrorKind::Conflict,
-                    message,
+                    message: format!("{field} {value} is already used by {}", holder.address),
                     candidates: Vec::new(),
-                    help: help(course, holder, key, &excluded),
-                    location: course.thing.entry().map(|entry| entry.location.clone()),
+                    help: help(planned, holder, key, &excluded),
+                    location: planned.entry.map(|entry| entry.location.clone()),
                 });
             }
         }
     }
     errors
-}
-
-/// Returns the keys that more than one integration will have, with these integrations.
-fn shared<'a>(courses: &'a [PlannedIntegration<'a>]) -> HashMap<UniqueKey<'a>, Vec<usize>> {
-    let mut holders: HashMap<UniqueKey<'_>, u32> = HashMap::new();
-    holders.reserve(KeyField::COUNT * courses.len());
-    for key in courses.iter().flat_map(final_keys) {
-        *holders.entry(key).or_default() += 1;
-    }
-    let mut shared: HashMap<UniqueKey<'_>, Vec<usize>> = holders
-        .into_iter()
-        .filter(|(_, holders)| *holders > 1)
-        .map(|(key, _)| (key, Vec::new()))
-        .collect();
-    if shared.is_empty() {
-        return shared;
-    }
-    for (index, course) in courses.iter().enumerate() {
-        for key in final_keys(course) {
-            if let Some(holders) = shared.get_mut(&key) {
-                holders.push(index);
-            }
-        }
-    }
-    shared
-}
-
-/// Returns the keys that the integration will have.
-fn final_keys<'a>(course: &'a PlannedIntegration<'_>) -> impl Iterator<Item = UniqueKey<'a>> {
-    course.after.iter().flat_map(|after| keys(after))
 }
 
 /// Returns true if two integrations may share a key: the file declares it for both, and the next run can distinguish them by a valid
@@ -174,55 +105,40 @@ fn may_share(a: &PlannedIntegration<'_>, b: &PlannedIntegration<'_>, key: Unique
 }
 
 fn declare_different_references(a: &PlannedIntegration<'_>, b: &PlannedIntegration<'_>) -> bool {
-    let declared = |course: &PlannedIntegration<'_>| course.thing.entry()?.reference_id.clone();
-    match (declared(a), declared(b)) {
-        (Some(a), Some(b)) => a != b,
-        (None, _) | (_, None) => false,
-    }
+    let [a, b] = [a, b].map(|planned| planned.entry?.fields.reference_id());
+    a.is_some() && b.is_some() && a != b
 }
 
 /// Returns true if the file pins the entry to a live integration and declares this key. A live value that merely stays does not count.
-fn declares_key(course: &PlannedIntegration<'_>, key: UniqueKey<'_>) -> bool {
-    let Some(entry) = course.thing.entry() else {
-        return false;
-    };
-    let is_declared = match key {
-        UniqueKey::TenantUrl(tenant_url) => entry.tenant_url == *tenant_url,
-        UniqueKey::ReferenceId(reference) => entry.reference_id.as_ref() == Some(reference),
-    };
-    entry.id.is_some() && is_declared
+fn declares_key(planned: &PlannedIntegration<'_>, (field, value): UniqueKey<'_>) -> bool {
+    planned
+        .entry
+        .is_some_and(|entry| entry.id.is_some() && entry.fields.get(field) == Some(value))
 }
 
-fn keeps_pin(course: &PlannedIntegration<'_>) -> bool {
-    let pinned = course.thing.entry().and_then(|entry| entry.id);
-    let replaced = course
-        .change
-        .as_ref()
-        .is_some_and(|change| change.action() == Action::Replace);
-    pinned.is_some() && pinned == course.before.map(|live| live.id) && !replaced
+fn keeps_pin(planned: &PlannedIntegration<'_>) -> bool {
+    let pinned = planned.entry.and_then(|entry| entry.id);
+    let change = planned.change.as_ref();
+    let replaced = change.is_some_and(|change| change.action == Action::Replace);
+    pinned.is_some() && pinned == planned.before.map(|live| live.id) && !replaced
 }
 
 fn help(
-    course: &PlannedIntegration<'_>,
+    planned: &PlannedIntegration<'_>,
     holder: &PlannedIntegration<'_>,
     key: UniqueKey<'_>,
     excluded: &HashSet<&Address>,
 ) -> String {
-    let (entry, other) = (course.thing.address(), holder.thing.address());
-    if excluded.contains(&other) {
-        return format!("add --target '{other}'");
-    }
-    match holder.thing {
-        IntegrationSource::Unlisted(_) => {
-            format!("add {other} to the file, delete it, or set `unlisted.integrations: delete`")
-        }
-        IntegrationSource::Listed(_) if declares_key(course, key) && declares_key(holder, key) => {
-            format!(
-                "set different values of reference_id in {entry} and {other}; the integrations with their ids no longer exist"
-            )
-        }
-        IntegrationSource::Listed(_) => format!(
-            "change the value in {entry} or {other}, or set it in both and pin each with `id:`"
-        ),
+    let (entry, other) = (&planned.address, &holder.address);
+    if excluded.contains(other) {
+        format!("add --target '{other}'")
+    } else if holder.entry.is_none() {
+        format!("add {other} to the file, delete it, or set `unlisted.integrations: delete`")
+    } else if declares_key(planned, key) && declares_key(holder, key) {
+        format!(
+            "set different values of reference_id in {entry} and {other}; the integrations with their ids no longer exist"
+        )
+    } else {
+        format!("change the value in {entry} or {other}, or set it in both and pin each with `id:`")
     }
 }

@@ -1,99 +1,33 @@
 //! SHA-256 over canonical JSON: object keys sorted, no white space.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::Serialize;
 
+use serde_json::Value;
+
 use crate::model::account::LiveAccount;
-use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel};
-use crate::model::integration::{
-    Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId,
-};
-use crate::model::open_enum::OpenEnum;
+use crate::model::field::{Field, FieldValue};
 use crate::model::text::hex;
-
-/// Input of the digest of a live account. All members are in canonical order.
-#[derive(Serialize)]
-struct LiveDigestInput<'a> {
-    behaviors: BTreeMap<&'a BehaviorKey, DigestedBehavior<'a>>,
-    integrations: Vec<DigestedIntegration<'a>>,
-}
-
-#[derive(Serialize)]
-struct DigestedBehavior<'a> {
-    enabled: bool,
-    risk_level: &'a OpenEnum<RiskLevel>,
-}
-
-#[derive(Serialize)]
-struct DigestedIntegration<'a> {
-    active: bool,
-    id: IntegrationId,
-    integration_type: &'a OpenEnum<IntegrationType>,
-    reference_id: Option<Cow<'a, str>>,
-    tenant_url: &'a str,
-}
 
 /// Returns the digest of every behavior and every integration. Unlisted ones are included, because the write of behaviors sends the
 /// whole map and a new integration can change a match.
 pub fn live_digest(live: &LiveAccount) -> String {
-    let LiveAccount {
-        behaviors,
-        integrations,
-    } = live;
-    sha256(&LiveDigestInput {
-        behaviors: behaviors
+    let normalized = |value: &FieldValue| match value {
+        FieldValue::Url(url) => Value::from(url.normalized()),
+        FieldValue::Reference(reference) => Value::from(reference.normalized()),
+        FieldValue::Bool(value) => Value::from(*value),
+        FieldValue::Level(_) | FieldValue::Text(_) => Value::from(value.to_string()),
+    };
+    let resources = live.by_address().into_iter().map(|(address, fields)| {
+        let fields = fields
             .iter()
-            .map(|(key, behavior)| (key, behavior.into()))
-            .collect(),
-        integrations: integrations.iter().map(Into::into).collect(),
-    })
-}
-
-impl<'a> From<&'a Behavior> for DigestedBehavior<'a> {
-    fn from(behavior: &'a Behavior) -> Self {
-        let Behavior {
-            name: _,
-            description: _,
-            settings:
-                BehaviorSettings {
-                    enabled,
-                    risk_level,
-                },
-        } = behavior;
-        DigestedBehavior {
-            enabled: *enabled,
-            risk_level,
-        }
-    }
-}
-
-impl<'a> From<&'a Integration> for DigestedIntegration<'a> {
-    fn from(integration: &'a Integration) -> Self {
-        let Integration {
-            id,
-            account_tag: _,
-            created_at: _,
-            well_known_url: _,
-            settings:
-                IntegrationSettings {
-                    integration_type,
-                    tenant_url,
-                    reference_id,
-                    active,
-                },
-        } = integration;
-        DigestedIntegration {
-            active: *active,
-            id: *id,
-            integration_type,
-            reference_id: reference_id.as_ref().map(ReferenceId::normalized),
-            tenant_url: tenant_url.normalized(),
-        }
-    }
+            .map(|(field, value)| (field, normalized(value)));
+        (address.to_string(), fields.collect())
+    });
+    sha256(&resources.collect::<BTreeMap<String, BTreeMap<Field, Value>>>())
 }
 
 /// Returns the digest of a value as JSON. Equal values have equal digests if their members are sorted, as in a [`serde_json::Value`].

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::address::Address;
+use crate::model::field::Field;
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::location::Location;
 use crate::model::open_enum::string_enum;
@@ -68,7 +69,7 @@ impl From<&Integration> for Candidate {
     fn from(live: &Integration) -> Self {
         Candidate {
             id: live.id,
-            active: live.settings.active,
+            active: live.fields.is_on(Field::Active),
             created_at: live.created_at.clone(),
         }
     }

@@ -1,23 +1,22 @@
 //! Guards. A blocked plan is still shown in full but never applied. The stricter of the file and the operator limits applies, and no
 //! flag overrides the limits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::account::{
-    DesiredAccount, GuardMode, LiveAccount, PolicyGuardMode, ProtectedItem,
-};
+use crate::model::account::{Declared, DesiredAccount, GuardMode, LiveAccount, ProtectedItem};
 use crate::model::address::Address;
 use crate::model::context::{Access, Context, Fetched, Level};
-use crate::model::integration::{Integration, IntegrationId};
+use crate::model::field::{Field, Kind};
+use crate::model::integration::Integration;
 use crate::model::limits::{DeleteAllPolicy, Limits};
 use crate::model::open_enum::string_enum;
 use crate::model::text::pluralize;
 
-use super::change::{Action, Change, ResourceDiff};
+use super::change::{Action, Change};
 use super::matching::Matches;
 use super::note::{Note, NoteKind};
 use super::policies::{self, policies_for_level, unassigned_levels};
@@ -82,7 +81,7 @@ pub(super) fn check_guards(
 ) -> Vec<GuardViolation> {
     let gone: Vec<&Change> = changes
         .iter()
-        .filter(|change| matches!(change.action(), Action::Delete | Action::Replace))
+        .filter(|change| change.action.deletes())
         .collect();
     let mut violations = Vec::new();
     violations.extend(max_deletes(desired, gone.len(), options));
@@ -91,7 +90,7 @@ pub(super) fn check_guards(
         gone.iter()
             .filter_map(|change| prevent_destroy(desired, change)),
     );
-    violations.extend(protected(desired, live, changes, &options.limits));
+    violations.extend(protected(desired, changes, &options.limits));
     violations.extend(weakening(desired, changes, options));
     violations.extend(check_policies(desired, live, context, changes, options));
     violations.extend(
@@ -150,48 +149,39 @@ fn delete_all(live: &LiveAccount, deletes: usize, options: &Options) -> Option<G
 }
 
 fn prevent_destroy(desired: &DesiredAccount, change: &Change) -> Option<GuardViolation> {
-    let Address::Integration(name) = change.address() else {
+    let Address::Integration(name) = &change.address else {
         return None;
     };
     let entry = desired.integrations.get(name)?;
     entry.lifecycle.prevent_destroy.then(|| GuardViolation {
         guard: Guard::PreventDestroy,
-        address: Some(change.address().clone()),
+        address: Some(change.address.clone()),
         reason: format!(
             "cannot be {}d: lifecycle.prevent_destroy is set",
-            change.action()
+            change.action
         ),
         way_past: None,
     })
 }
 
-fn protected(
-    desired: &DesiredAccount,
-    live: &LiveAccount,
-    changes: &[Change],
-    limits: &Limits,
-) -> Vec<GuardViolation> {
+fn protected(desired: &DesiredAccount, changes: &[Change], limits: &Limits) -> Vec<GuardViolation> {
     let (by_file, by_limits) = (&desired.guards.protected, &limits.protected);
     if by_file.is_empty() && by_limits.is_empty() {
         return Vec::new();
     }
-    let by_id: BTreeMap<IntegrationId, &Integration> = live
-        .integrations
-        .iter()
-        .map(|integration| (integration.id, integration))
-        .collect();
     let refusal = |change: &Change| {
-        let harm = harm(change)?;
-        let integration = by_id.get(&change.found()?.id)?;
+        let (harm, before) = (harm(change)?, change.before.as_ref()?);
+        let id = change.origin.integration_id?;
+        let addresses = [change.address.clone(), Address::UnlistedIntegration(id)];
         let covers =
-            |item: &&ProtectedItem| item.matches(desired.label(), change.address(), integration);
+            |item: &&ProtectedItem| item.matches(desired.label(), &addresses, before, Some(id));
         let (item, whose) = match by_limits.iter().find(covers) {
             Some(item) => (item, "by the limits"),
             None => (by_file.iter().find(covers)?, "guards.protected"),
         };
         Some(GuardViolation {
             guard: Guard::Protected,
-            address: Some(change.address().clone()),
+            address: Some(change.address.clone()),
             reason: format!("{harm}, but {} is protected ({whose})", item.text),
             way_past: None,
         })
@@ -205,21 +195,20 @@ pub(super) fn unmatched_protected_items(
     desired: &DesiredAccount,
     matches: &Matches<'_>,
 ) -> Vec<Note> {
-    let label = desired.label();
     let covers = |item: &ProtectedItem| {
-        let live = matches.entries().iter().any(|entry| {
-            let (address, found) = (entry.address(), entry.found);
-            found.is_some_and(|(live, _)| item.matches(label, &address, live))
-                || item.matches_entry(label, entry.declared)
+        let live_covered = |address: Address, live: &Integration| {
+            let addresses = [address, Address::UnlistedIntegration(live.id)];
+            item.matches(desired.label(), &addresses, &live.fields, Some(live.id))
+        };
+        let entries = matches.entries.iter().any(|entry| {
+            let live = entry
+                .live()
+                .is_some_and(|live| live_covered(entry.address(), live));
+            let Declared { fields, id, .. } = entry.declared;
+            live || item.matches(desired.label(), &[entry.address()], fields, *id)
         });
-        live || matches
-            .unlisted
-            .iter()
-            .chain(&matches.candidates)
-            .any(|live| {
-                let address = Address::UnlistedIntegration(live.id);
-                item.matches(label, &address, live)
-            })
+        let mut others = matches.unlisted.iter().chain(&matches.candidates);
+        entries || others.any(|live| live_covered(Address::UnlistedIntegration(live.id), live))
     };
     let items = desired.guards.protected.iter();
     items
@@ -258,24 +247,18 @@ pub(super) fn merge_unmatched_protected_items(accounts: &mut [AccountPlan]) {
 /// Returns the forbidden effect of a change on a protected integration. A new tenant_url or reference_id is one, because the item might
 /// not match afterwards.
 fn harm(change: &Change) -> Option<&'static str> {
-    let Change::Integration(ResourceDiff { before, after, .. }) = change else {
-        return None;
-    };
-    match (change.action(), before, after) {
-        (Action::Delete, _, _) => Some("would be deleted"),
-        (Action::Replace, _, _) => Some("would be replaced"),
-        (Action::Update, Some(before), Some(after)) => {
-            if before.tenant_url != after.tenant_url {
-                Some("would get another tenant_url")
-            } else if before.reference_id.is_some() && before.reference_id != after.reference_id {
-                Some("would get another reference_id")
-            } else if before.active && !after.active {
-                Some("would be deactivated")
-            } else {
-                None
-            }
+    let (before, after) = (change.before.as_ref()?, change.after.as_ref());
+    let changes = |field| after.is_some_and(|after| after.get(field) != before.get(field));
+    match change.action {
+        _ if change.kind == Kind::Behavior => None,
+        Action::Delete => Some("would be deleted"),
+        Action::Replace => Some("would be replaced"),
+        _ if changes(Field::TenantUrl) => Some("would get another tenant_url"),
+        _ if changes(Field::ReferenceId) && before.reference_id().is_some() => {
+            Some("would get another reference_id")
         }
-        (Action::Create | Action::Update, _, _) => None,
+        _ if changes(Field::Active) && before.is_on(Field::Active) => Some("would be deactivated"),
+        _ => None,
     }
 }
 
@@ -290,7 +273,7 @@ fn weakening(
         return Vec::new();
     }
     let refusal = |change: &Change| {
-        let weakening = change.weakens()?;
+        let weakening = change.weakens?.shown();
         let whose = if by_limits {
             "the limits deny that"
         } else {
@@ -298,7 +281,7 @@ fn weakening(
         };
         Some(GuardViolation {
             guard: Guard::Weakening,
-            address: Some(change.address().clone()),
+            address: Some(change.address.clone()),
             reason: format!("weakens protection ({weakening}), and {whose}"),
             way_past: (!by_limits).then(|| "--allow-weakening".to_owned()),
         })
@@ -318,7 +301,7 @@ fn check_policies(
     if !options.denies_policies(desired) {
         return Vec::new();
     }
-    let by_limits = options.limits.policies == PolicyGuardMode::Deny;
+    let by_limits = options.limits.policies == GuardMode::Deny;
     let whose = if by_limits {
         "the limits deny that"
     } else {
@@ -362,21 +345,17 @@ fn policy_violation(level: Level, access: &Fetched<Access>) -> Option<String> {
 /// Returns a violation if a change starts sending scores to a host that the limits do not allow. An integration that already sends
 /// scores there may stay.
 fn disallowed_tenant(change: &Change, limits: &Limits) -> Option<GuardViolation> {
-    let Change::Integration(ResourceDiff { before, after, .. }) = change else {
-        return None;
-    };
-    let after = after.as_ref()?;
-    let goes_on = change.action() == Action::Update
-        && before.as_ref().is_some_and(|before| {
-            before.tenant_url == after.tenant_url && (before.active || !after.active)
+    let after = change.after.as_ref()?;
+    let tenant_url = after.tenant_url()?;
+    let goes_on = change.action == Action::Update
+        && change.before.as_ref().is_some_and(|before| {
+            let is_active = before.is_on(Field::Active) || !after.is_on(Field::Active);
+            before.tenant_url() == Some(tenant_url) && is_active
         });
-    (!goes_on && !limits.allows_tenant(&after.tenant_url)).then(|| GuardViolation {
+    (!goes_on && !limits.allows_tenant(tenant_url)).then(|| GuardViolation {
         guard: Guard::AllowedTenants,
-        address: Some(change.address().clone()),
-        reason: format!(
-            "would send scores to {}, which --limits does not allow",
-            after.tenant_url
-        ),
+        address: Some(change.address.clone()),
+        reason: format!("would send scores to {tenant_url}, which --limits does not allow"),
         way_past: None,
     })
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::account::DesiredAccount;
-use crate::model::address::Address;
+use crate::model::account::{Declared, DesiredAccount};
+use crate::model::address::{Address, Name};
 use crate::model::context::IdentityProvider;
-use crate::model::integration::{DesiredIntegration, ReferenceId};
+use crate::model::field::{Field, FieldValue};
+use crate::model::integration::ReferenceId;
 
 use super::Purpose;
 use super::error::{PlanError, PlanErrorKind, list};
@@ -29,7 +30,7 @@ pub fn resolve_identity_providers(
     purpose: Purpose,
 ) -> Result<(), Vec<PlanError>> {
     let mut errors = Vec::new();
-    for entry in desired.integrations.values_mut() {
+    for (entry_name, entry) in &mut desired.integrations {
         let Some(name) = &entry.identity_provider else {
             continue;
         };
@@ -55,7 +56,7 @@ pub fn resolve_identity_providers(
                     .map(|provider| format!("{} ({})", provider.name, provider.id))
                     .collect();
                 errors.push(PlanError {
-                    address: Address::Integration(entry.name.clone()),
+                    address: Address::Integration(entry_name.clone()),
                     kind: PlanErrorKind::IdentityProvider,
                     message: match (okta.len(), named.first()) {
                         (0, None) => format!("identity provider {name:?} not found"),
@@ -78,7 +79,8 @@ pub fn resolve_identity_providers(
                 continue;
             }
         };
-        entry.reference_id = provider.map(|provider| provider.id.clone());
+        let reference = provider.map(|provider| FieldValue::Reference(provider.id.clone()));
+        entry.fields.set(Field::ReferenceId, reference);
         entry.identity_provider_org = provider.and_then(|provider| provider.okta_account.clone());
     }
     errors.extend(shared_providers(desired));
@@ -91,13 +93,13 @@ pub fn resolve_identity_providers(
 
 /// Finds entries with one provider, by name or by ID, that are not both pinned. Files with two equal `reference_id`s are invalid, too.
 fn shared_providers(desired: &DesiredAccount) -> Vec<PlanError> {
-    let mut first: BTreeMap<&ReferenceId, &DesiredIntegration> = BTreeMap::new();
+    let mut first: BTreeMap<&ReferenceId, (&Name, &Declared)> = BTreeMap::new();
     let mut errors = Vec::new();
-    for entry in desired.integrations.values() {
-        let Some(reference) = &entry.reference_id else {
+    for (entry_name, entry) in &desired.integrations {
+        let Some(reference) = entry.fields.reference_id() else {
             continue;
         };
-        let other = *first.entry(reference).or_insert(entry);
+        let (other_name, other) = *first.entry(reference).or_insert((entry_name, entry));
         let (both_pinned, name) = (
             entry.id.is_some() && other.id.is_some(),
             entry
@@ -106,15 +108,14 @@ fn shared_providers(desired: &DesiredAccount) -> Vec<PlanError> {
                 .or(other.identity_provider.as_ref()),
         );
         if let Some(name) = name
-            && other.name != entry.name
+            && other_name != entry_name
             && !both_pinned
         {
             errors.push(PlanError {
-                address: Address::Integration(entry.name.clone()),
+                address: Address::Integration(entry_name.clone()),
                 kind: PlanErrorKind::Conflict,
                 message: format!(
-                    "identity provider {name:?} ({reference}) is already used by integration.{}",
-                    other.name
+                    "identity provider {name:?} ({reference}) is already used by integration.{other_name}"
                 ),
                 candidates: Vec::new(),
                 help: "use different identity providers, or pin both entries with `id`".to_owned(),
@@ -130,9 +131,9 @@ pub fn changed_identity_providers(
     desired: &DesiredAccount,
     providers: &[IdentityProvider],
 ) -> Vec<String> {
-    let entries = desired.integrations.values();
+    let entries = desired.integrations.iter();
     entries
-        .filter_map(|entry| {
+        .filter_map(|(entry_name, entry)| {
             let name = entry.identity_provider.as_ref()?;
             let named = providers.iter().filter(|one| one.name == *name);
             let mut ids: Vec<&ReferenceId> = named
@@ -140,7 +141,7 @@ pub fn changed_identity_providers(
                 .map(|one| &one.id)
                 .collect();
             ids.sort();
-            if ids.len() < 2 && ids.first().copied() == entry.reference_id.as_ref() {
+            if ids.len() < 2 && ids.first().copied() == entry.fields.reference_id() {
                 return None;
             }
             let described = |ids: &[&ReferenceId]| match ids {
@@ -151,8 +152,8 @@ pub fn changed_identity_providers(
                     ids.join(" or ")
                 }
             };
-            let address = Address::Integration(entry.name.clone());
-            let was: Vec<&ReferenceId> = entry.reference_id.iter().collect();
+            let address = Address::Integration(entry_name.clone());
+            let was: Vec<&ReferenceId> = entry.fields.reference_id().into_iter().collect();
             Some(format!(
                 "{address}: identity_provider {name:?} changed from {} to {}",
                 described(&was),
@@ -165,11 +166,11 @@ pub fn changed_identity_providers(
 /// Returns a warning for each provider of another Okta organization than the entry's tenant. For `destroy`, returns one for each provider
 /// that no longer exists.
 pub(super) fn notes(desired: &DesiredAccount, purpose: Purpose) -> Vec<Note> {
-    let note = |entry: &DesiredIntegration| {
+    let note = |(entry_name, entry): (&Name, &Declared)| {
         let name = entry.identity_provider.as_ref()?;
-        let tenant_url = &entry.tenant_url;
+        let tenant_url = entry.fields.tenant_url()?;
         let (kind, message) = match (purpose, &entry.identity_provider_org) {
-            (Purpose::Destroy, _) if entry.reference_id.is_none() => (
+            (Purpose::Destroy, _) if entry.fields.reference_id().is_none() => (
                 NoteKind::IdentityProviderNotFound,
                 format!("identity provider {name:?} not found; matching by tenant_url instead"),
             ),
@@ -179,8 +180,8 @@ pub(super) fn notes(desired: &DesiredAccount, purpose: Purpose) -> Vec<Note> {
             ),
             _ => return None,
         };
-        let address = Address::Integration(entry.name.clone());
+        let address = Address::Integration(entry_name.clone());
         Some(Note::new(kind, address, message))
     };
-    desired.integrations.values().filter_map(note).collect()
+    desired.integrations.iter().filter_map(note).collect()
 }

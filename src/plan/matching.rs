@@ -8,19 +8,20 @@
 //! concurrent runs create them, and all runs choose the oldest.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::hash::Hash;
 
-use crate::model::account::{DesiredAccount, LiveAccount};
-use crate::model::address::Address;
+use crate::model::account::{Declared, DesiredAccount, LiveAccount, UnlistedPolicy};
+use crate::model::address::{Address, Name};
+use crate::model::field::{Field, FieldValue};
 use crate::model::generated_reference::{GeneratedReferences, owner_key};
-use crate::model::integration::{DesiredIntegration, Integration, IntegrationId};
+use crate::model::integration::{Integration, IntegrationId};
 use crate::model::open_enum::string_enum;
+use crate::model::text::abbreviate_list;
 
 use super::error::{Candidate, PlanError, PlanErrorKind, list};
 use super::note::{Note, NoteKind};
 
 string_enum! {
-    /// Key of a match.
+    /// Key of a match, in the order of the passes.
     MatchedBy {
         /// The pinned id.
         Id = "id",
@@ -37,52 +38,52 @@ string_enum! {
 #[derive(Debug)]
 pub struct Matches<'a> {
     /// All entries that are not ambiguous, by name.
-    entries: Vec<MatchedEntry<'a>>,
+    pub entries: Vec<MatchedEntry<'a>>,
     /// Unmatched live integrations, by id.
     pub unlisted: Vec<&'a Integration>,
     /// Live integrations that match ambiguous entries, by id. They are not unlisted.
     pub candidates: Vec<&'a Integration>,
     /// Ambiguous entries, by name.
     pub errors: Vec<PlanError>,
-    notes: Vec<Note>,
+    /// Duplicates and missing pinned ids.
+    pub notes: Vec<Note>,
 }
 
 /// An entry and its live integration.
 #[derive(Clone, Copy, Debug)]
 pub struct MatchedEntry<'a> {
-    pub declared: &'a DesiredIntegration,
+    pub name: &'a Name,
+    pub declared: &'a Declared,
     /// The live integration and the key of the match; `None` if it must be created.
     pub found: Option<(&'a Integration, MatchedBy)>,
 }
 
-impl MatchedEntry<'_> {
-    pub(super) fn address(&self) -> Address {
-        Address::Integration(self.declared.name.clone())
-    }
-}
-
-impl<'a> Matches<'a> {
-    /// Returns all entries that are not ambiguous, by name.
-    pub fn entries(&self) -> &[MatchedEntry<'a>] {
-        &self.entries
+impl<'a> MatchedEntry<'a> {
+    pub fn address(&self) -> Address {
+        Address::Integration(self.name.clone())
     }
 
-    /// Returns notes about the matches: duplicates and missing pinned ids.
-    pub(super) fn notes(&self) -> impl Iterator<Item = Note> {
-        let gone_pins = self.entries.iter().filter_map(|entry| {
-            let id = entry.declared.id?;
-            let message = match entry.found {
-                Some((_, MatchedBy::Id)) => return None,
-                Some((Integration { id: instead, .. }, _)) => format!(
-                    "pinned id {id} not found; using {instead}; update the entry: `id: {instead}`"
-                ),
-                None => format!(
-                    "pinned id {id} not found, and no other integration matches; remove `id:` or update it"
-                ),
-            };
-            Some(Note::new(NoteKind::PinnedIdNotFound, entry.address(), message))
-        });
-        self.notes.iter().cloned().chain(gone_pins)
+    pub fn live(&self) -> Option<&'a Integration> {
+        self.found.map(|(live, _)| live)
+    }
+
+    /// Returns a note if the pinned integration does not exist.
+    fn missing_pin(&self) -> Option<Note> {
+        let id = self.declared.id?;
+        let message = match self.found {
+            Some((_, MatchedBy::Id)) => return None,
+            Some((Integration { id: instead, .. }, _)) => format!(
+                "pinned id {id} not found; using {instead}; update the entry: `id: {instead}`"
+            ),
+            None => format!(
+                "pinned id {id} not found, and no other integration matches; remove `id:` or update it"
+            ),
+        };
+        Some(Note::new(
+            NoteKind::PinnedIdNotFound,
+            self.address(),
+            message,
+        ))
     }
 }
 
@@ -92,107 +93,59 @@ pub fn matches<'a>(desired: &'a DesiredAccount, live: &'a LiveAccount) -> Matche
 }
 
 /// Like [`matches`], for some of the live integrations.
-pub(super) fn match_integrations<'a>(
-    desired: &'a DesiredAccount,
-    live: Vec<&'a Integration>,
-) -> Matches<'a> {
-    let (account, counts) = (&desired.account_id, own_counts(live.len()));
-    let mut passes = Matcher {
-        entries: desired
-            .integrations
-            .values()
-            .map(|declared| MatchedEntry {
-                declared,
-                found: None,
-            })
-            .collect(),
+fn match_integrations<'a>(desired: &'a DesiredAccount, live: Vec<&'a Integration>) -> Matches<'a> {
+    let entries = desired.integrations.iter();
+    let entries = entries.map(|(name, declared)| MatchedEntry {
+        name,
+        declared,
+        found: None,
+    });
+    let mut matcher = Matcher {
+        desired,
+        max_references: max_references(live.len()),
+        entries: entries.collect(),
         live,
         duplicates: Vec::new(),
         errors: BTreeMap::new(),
-        candidates: HashSet::default(),
+        candidates: HashSet::new(),
     };
-    let has_own_reference = |entry: &DesiredIntegration, live: &Integration| {
-        let own = GeneratedReferences::of(account, &entry.name);
-        let reference = live.settings.reference_id.as_ref();
-        reference.is_some_and(|reference| own.contains(reference, counts))
-    };
-    passes.pass(
-        MatchedBy::Id,
-        |entry| entry.id,
-        |live| Some(live.id),
-        |_, _| true,
-        |_, _| false,
-    );
-    passes.set_duplicates_aside();
-    passes.pass(
-        MatchedBy::ReferenceId,
-        |entry| entry.reference_id.as_ref(),
-        |live| live.settings.reference_id.as_ref(),
-        |_, _| true,
-        |entry, live| live.settings.tenant_url == entry.tenant_url && same_type(entry, live),
-    );
-    passes.pass(
-        MatchedBy::TenantUrl,
-        |entry| Some(entry.tenant_url.normalized()),
-        |live| Some(live.settings.tenant_url.normalized()),
-        same_type,
-        has_own_reference,
-    );
-    passes.pass(
-        MatchedBy::GeneratedReference,
-        |entry| Some(GeneratedReferences::of(account, &entry.name).key()),
-        |live| live.settings.reference_id.as_ref().and_then(owner_key),
-        |entry, live| same_type(entry, live) && has_own_reference(entry, live),
-        |_, _| false,
-    );
-    let Matcher {
-        mut entries,
-        live,
-        duplicates,
-        errors,
-        candidates,
-    } = passes;
-    let mut notes = Vec::new();
-    let (candidates, mut unlisted): (Vec<_>, Vec<_>) =
-        (live.into_iter()).partition(|live| candidates.contains(&live.id));
-    for (oldest, younger) in duplicates {
-        let is_oldest = |entry: &&MatchedEntry<'_>| matches!(entry.found, Some((live, _)) if live.id == oldest.id);
-        notes.extend(entries.iter().find(is_oldest).map(|entry| {
-            let younger = younger.iter().map(|live| live.id);
-            Note::duplicates_found(entry.address(), oldest.id, younger)
-        }));
-        unlisted.extend(younger);
+    for by in MatchedBy::ALL.iter().copied() {
+        matcher.pass(by);
+        if by == MatchedBy::Id {
+            matcher.set_duplicates_aside();
+        }
     }
-    unlisted.sort_unstable_by_key(|live| live.id);
-    let mut index = 0..;
-    entries.retain(|_| {
-        index
-            .next()
-            .is_some_and(|index| !errors.contains_key(&index))
-    });
-    Matches {
-        entries,
-        unlisted,
-        candidates,
-        errors: errors.into_values().collect(),
-        notes,
-    }
+    matcher.finish()
 }
 
 /// Returns the maximum number of generated references per entry in an account of this size. A number is skipped only if another
 /// integration has it.
-pub(super) fn own_counts(live: usize) -> usize {
+pub(super) fn max_references(live: usize) -> usize {
     live + 1
 }
 
 /// Returns true if the types match. An entry without a type matches any.
-pub(super) fn same_type(entry: &DesiredIntegration, live: &Integration) -> bool {
-    entry
-        .integration_type
-        .is_none_or(|declared| live.settings.integration_type == declared.into())
+fn same_type(entry: &Declared, live: &Integration) -> bool {
+    let declared = entry.fields.get(Field::IntegrationType);
+    declared.is_none() || declared == live.fields.get(Field::IntegrationType)
+}
+
+fn same_tenant(entry: &Declared, live: &Integration) -> bool {
+    entry.fields.tenant_url() == live.fields.tenant_url() && same_type(entry, live)
+}
+
+/// Value that a pass compares.
+#[derive(PartialEq, Eq, Hash)]
+enum MatchKey<'a> {
+    Id(IntegrationId),
+    Field(&'a FieldValue),
+    /// Entry that a generated reference belongs to.
+    Owner(u64),
 }
 
 struct Matcher<'a> {
+    desired: &'a DesiredAccount,
+    max_references: usize,
     entries: Vec<MatchedEntry<'a>>,
     /// Live integrations not matched by an earlier pass, by id.
     live: Vec<&'a Integration>,
@@ -204,48 +157,89 @@ struct Matcher<'a> {
     candidates: HashSet<IntegrationId>,
 }
 
-/// Positions in a list.
-type Positions = Vec<usize>;
-
 impl<'a> Matcher<'a> {
-    /// Matches entries with `wanted` to live integrations with an equal `held`. If several fit, the only one with `decides` is taken.
-    fn pass<K: Eq + Hash>(
-        &mut self,
-        by: MatchedBy,
-        wanted: impl Fn(&'a DesiredIntegration) -> Option<K>,
-        held: impl Fn(&'a Integration) -> Option<K>,
-        fits: impl Fn(&DesiredIntegration, &Integration) -> bool,
-        decides: impl Fn(&DesiredIntegration, &Integration) -> bool,
-    ) {
+    fn entry_key(&self, by: MatchedBy, entry: &MatchedEntry<'a>) -> Option<MatchKey<'a>> {
+        let field = |field| entry.declared.fields.get(field).map(MatchKey::Field);
+        match by {
+            MatchedBy::Id => entry.declared.id.map(MatchKey::Id),
+            MatchedBy::ReferenceId => field(Field::ReferenceId),
+            MatchedBy::TenantUrl => field(Field::TenantUrl),
+            MatchedBy::GeneratedReference => {
+                let generated = GeneratedReferences::of(&self.desired.account_id, entry.name);
+                Some(MatchKey::Owner(generated.key()))
+            }
+        }
+    }
+
+    fn live_key(by: MatchedBy, live: &'a Integration) -> Option<MatchKey<'a>> {
+        let field = |field| live.fields.get(field).map(MatchKey::Field);
+        match by {
+            MatchedBy::Id => Some(MatchKey::Id(live.id)),
+            MatchedBy::ReferenceId => field(Field::ReferenceId),
+            MatchedBy::TenantUrl => field(Field::TenantUrl),
+            MatchedBy::GeneratedReference => {
+                let reference = live.fields.reference_id();
+                reference.and_then(owner_key).map(MatchKey::Owner)
+            }
+        }
+    }
+
+    /// Returns true if an integration with the key of an entry matches it.
+    fn fits(&self, by: MatchedBy, entry: &MatchedEntry<'a>, live: &Integration) -> bool {
+        match by {
+            MatchedBy::Id | MatchedBy::ReferenceId => true,
+            MatchedBy::TenantUrl => same_type(entry.declared, live),
+            MatchedBy::GeneratedReference => {
+                same_type(entry.declared, live) && self.has_generated_reference(entry, live)
+            }
+        }
+    }
+
+    /// Returns true if the integration is preferred over others that match the entry.
+    fn decides(&self, by: MatchedBy, entry: &MatchedEntry<'a>, live: &Integration) -> bool {
+        match by {
+            MatchedBy::ReferenceId => same_tenant(entry.declared, live),
+            MatchedBy::TenantUrl => self.has_generated_reference(entry, live),
+            MatchedBy::Id | MatchedBy::GeneratedReference => false,
+        }
+    }
+
+    fn has_generated_reference(&self, entry: &MatchedEntry<'a>, live: &Integration) -> bool {
+        has_generated_reference(self.desired, entry.name, live, self.max_references)
+    }
+
+    fn pass(&mut self, by: MatchedBy) {
         let unmatched = self.entries.iter().enumerate();
-        let keys: Vec<(usize, K)> = unmatched
+        let keys: Vec<(usize, MatchKey<'a>)> = unmatched
             .filter(|(index, entry)| entry.found.is_none() && !self.errors.contains_key(index))
-            .filter_map(|(index, entry)| Some((index, wanted(entry.declared)?)))
+            .filter_map(|(index, entry)| Some((index, self.entry_key(by, entry)?)))
             .collect();
         if keys.is_empty() || self.live.is_empty() {
             return;
         }
-        let mut holders: HashMap<K, Positions> = HashMap::with_capacity(self.live.len());
+        let mut holders: HashMap<MatchKey<'a>, Vec<usize>> =
+            HashMap::with_capacity(self.live.len());
         for (position, live) in self.live.iter().enumerate() {
-            if let Some(key) = held(live) {
+            if let Some(key) = Self::live_key(by, live) {
                 holders.entry(key).or_default().push(position);
             }
         }
-        let mut claims: Vec<Positions> = vec![Positions::new(); self.live.len()];
-        let mut found: Vec<(usize, Positions)> = Vec::with_capacity(keys.len());
+        // Entries that match each live integration, and live integrations that match each entry, by position.
+        let mut claims: Vec<Vec<usize>> = vec![Vec::new(); self.live.len()];
+        let mut found: Vec<(usize, Vec<usize>)> = Vec::with_capacity(keys.len());
         for (index, key) in keys {
-            let entry = self.entries[index].declared;
+            let entry = &self.entries[index];
             let holders = holders.get(&key).into_iter().flatten().copied();
-            let mut fitting: Positions = holders
-                .filter(|position| fits(entry, self.live[*position]))
+            let mut fitting: Vec<usize> = holders
+                .filter(|position| self.fits(by, entry, self.live[*position]))
                 .collect();
             if fitting.len() > 1 {
-                let mut deciding = fitting.iter().copied();
-                let mut deciding = deciding
-                    .by_ref()
-                    .filter(|position| decides(entry, self.live[*position]));
-                if let (Some(position), None) = (deciding.next(), deciding.next()) {
-                    fitting = vec![position];
+                let preferred = fitting.iter().copied();
+                let preferred: Vec<usize> = preferred
+                    .filter(|position| self.decides(by, entry, self.live[*position]))
+                    .collect();
+                if preferred.len() == 1 {
+                    fitting = preferred;
                 }
             }
             for position in &fitting {
@@ -283,24 +277,17 @@ impl<'a> Matcher<'a> {
         index: usize,
         by: MatchedBy,
         fitting: &[usize],
-        claims: &[Positions],
+        claims: &[Vec<usize>],
     ) -> PlanError {
         let entry = self.entries[index];
         let live = fitting.iter().map(|position| self.live[*position]);
         let candidates: Vec<Candidate> = live.map(Candidate::from).collect();
-        let DesiredIntegration {
-            tenant_url,
-            reference_id,
-            location,
-            ..
-        } = entry.declared;
-        let key = match (by, reference_id) {
-            (MatchedBy::ReferenceId, Some(reference)) => format!("reference_id {reference}"),
-            (MatchedBy::TenantUrl, _) => format!("tenant_url {tenant_url}"),
-            (MatchedBy::Id, _) => "pinned id".to_owned(),
-            (MatchedBy::ReferenceId | MatchedBy::GeneratedReference, _) => {
-                "generated reference_id of this entry".to_owned()
-            }
+        let fields = &entry.declared.fields;
+        let key = match by {
+            MatchedBy::Id => "pinned id".to_owned(),
+            MatchedBy::ReferenceId => format!("reference_id {}", fields.shown(Field::ReferenceId)),
+            MatchedBy::TenantUrl => format!("tenant_url {}", fields.shown(Field::TenantUrl)),
+            MatchedBy::GeneratedReference => "generated reference_id of this entry".to_owned(),
         };
         let (message, help) = match candidates.as_slice() {
             [Candidate { id, .. }] => {
@@ -334,7 +321,7 @@ impl<'a> Matcher<'a> {
             message,
             candidates,
             help,
-            location: Some(location.clone()),
+            location: Some(entry.declared.location.clone()),
         }
     }
 
@@ -345,14 +332,16 @@ impl<'a> Matcher<'a> {
         }
         let mut groups: HashMap<_, Vec<&'a Integration>> = HashMap::new();
         for live in self.live.iter().copied() {
-            let settings = &live.settings;
-            if let Some(reference) = &settings.reference_id {
-                let tenant = settings.tenant_url.normalized();
-                let key = (reference, tenant, &settings.integration_type);
-                groups.entry(key).or_default().push(live);
+            if let Some(reference) = live.fields.reference_id() {
+                let tenant_and_type =
+                    [Field::TenantUrl, Field::IntegrationType].map(|field| live.fields.get(field));
+                groups
+                    .entry((reference, tenant_and_type))
+                    .or_default()
+                    .push(live);
             }
         }
-        let mut aside: HashSet<IntegrationId> = HashSet::default();
+        let mut aside: HashSet<IntegrationId> = HashSet::new();
         for mut group in groups.into_values().filter(|group| group.len() > 1) {
             group.sort_by_cached_key(|live| live.creation_order());
             let oldest = group.remove(0);
@@ -363,4 +352,126 @@ impl<'a> Matcher<'a> {
             .sort_unstable_by_key(|(oldest, _)| oldest.id);
         self.live.retain(|live| !aside.contains(&live.id));
     }
+
+    fn finish(mut self) -> Matches<'a> {
+        let mut notes = Vec::new();
+        let (candidates, mut unlisted): (Vec<_>, Vec<_>) =
+            (self.live.into_iter()).partition(|live| self.candidates.contains(&live.id));
+        for (oldest, younger) in self.duplicates {
+            let mut entries = self.entries.iter();
+            let entry = entries.find(|entry| entry.live().is_some_and(|live| live.id == oldest.id));
+            notes.extend(entry.map(|entry| {
+                let younger = younger.iter().map(|live| live.id);
+                Note::duplicates_found(entry.address(), oldest.id, younger)
+            }));
+            unlisted.extend(younger);
+        }
+        unlisted.sort_unstable_by_key(|live| live.id);
+        let mut index = 0..;
+        self.entries.retain(|_| {
+            let index = index.next();
+            index.is_some_and(|index| !self.errors.contains_key(&index))
+        });
+        notes.extend(self.entries.iter().filter_map(MatchedEntry::missing_pin));
+        Matches {
+            entries: self.entries,
+            unlisted,
+            candidates,
+            errors: self.errors.into_values().collect(),
+            notes,
+        }
+    }
+}
+
+/// Returns true if a live integration has one of the first generated references of an entry.
+fn has_generated_reference(
+    desired: &DesiredAccount,
+    name: &Name,
+    live: &Integration,
+    at_most: usize,
+) -> bool {
+    let generated = GeneratedReferences::of(&desired.account_id, name);
+    let reference = live.fields.reference_id();
+    reference.is_some_and(|reference| generated.contains(reference, at_most))
+}
+
+/// Returns a note if another key of the entry matches a different integration. A pinned entry has none.
+pub(super) fn conflicting_match(
+    desired: &DesiredAccount,
+    live: &LiveAccount,
+    matches: &Matches<'_>,
+    entry: &MatchedEntry<'_>,
+) -> Option<Note> {
+    let (before, by) = entry.found?;
+    let has_tenant = |other: &&Integration| same_tenant(entry.declared, other);
+    let (other, other_by) = match by {
+        MatchedBy::Id => return None,
+        MatchedBy::ReferenceId | MatchedBy::GeneratedReference if has_tenant(&before) => {
+            return None;
+        }
+        MatchedBy::ReferenceId | MatchedBy::GeneratedReference => {
+            let other = live.integrations.iter().find(has_tenant)?;
+            (other, MatchedBy::TenantUrl)
+        }
+        MatchedBy::TenantUrl => {
+            let at_most = max_references(live.integrations.len());
+            let is_generated = |other: &&Integration| {
+                !other.fields.is_duplicate_of(&before.fields)
+                    && has_generated_reference(desired, entry.name, other, at_most)
+            };
+            let other = matches.unlisted.iter().copied().find(is_generated)?;
+            (other, MatchedBy::GeneratedReference)
+        }
+    };
+    let (id, other) = (before.id, other.id);
+    let message = format!(
+        "{by} matches {id}, but {other_by} matches {other}; using {id} (its well_known_url stays). Set `id:` to choose"
+    );
+    Some(Note::new(
+        NoteKind::ConflictingMatches,
+        entry.address(),
+        message,
+    ))
+}
+
+/// Returns a note on an entry that is created while unlisted integrations stay: it may be meant for one of them.
+pub(super) fn unlisted_alternatives(
+    desired: &DesiredAccount,
+    matches: &Matches<'_>,
+    entry: &MatchedEntry<'_>,
+) -> Option<Note> {
+    let stay = desired.unlisted.integrations != UnlistedPolicy::Delete;
+    (entry.found.is_none() && stay && !matches.unlisted.is_empty()).then(|| {
+        let unlisted = abbreviate_list(matches.unlisted.iter().map(|live| live.id));
+        let message = format!(
+            "created, while unlisted integrations keep receiving scores; to use one of them, set `id:` to {unlisted}"
+        );
+        Note::new(NoteKind::UnlistedAlternatives, entry.address(), message)
+    })
+}
+
+/// Returns notes on the entries in `gone` that would match other integrations in the next run, after `destroy`.
+pub(super) fn would_match_unlisted(
+    desired: &DesiredAccount,
+    matches: &Matches<'_>,
+    gone: &HashSet<Address>,
+) -> Vec<Note> {
+    let next = match_integrations(desired, matches.unlisted.clone());
+    let entries = next.entries.iter();
+    let found = entries.filter_map(|entry| Some((entry.address(), vec![entry.live()?.id])));
+    let ambiguous = next.errors.iter().map(|error| {
+        let candidates = error.candidates.iter().map(|one| one.id);
+        (error.address.clone(), candidates.collect::<Vec<_>>())
+    });
+    found
+        .chain(ambiguous)
+        .filter(|(address, _)| gone.contains(address))
+        .map(|(address, candidates)| {
+            let message = format!(
+                "after this, the entry matches unlisted integrations that the next apply would change: {}",
+                abbreviate_list(candidates)
+            );
+            Note::new(NoteKind::WouldMatchUnlisted, address, message)
+        })
+        .collect()
 }

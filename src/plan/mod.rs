@@ -7,16 +7,12 @@
 pub mod attribution;
 mod behaviors;
 mod change;
-mod change_shape;
 mod conflict;
 mod digest;
-mod effect;
 mod error;
 mod guards;
 mod identity_provider;
 mod integrations;
-mod live_changes;
-mod match_notes;
 mod matching;
 mod note;
 mod operation;
@@ -35,7 +31,7 @@ use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::account::{DesiredAccount, LiveAccount, PolicyGuardMode};
+use crate::model::account::{DesiredAccount, GuardMode, LiveAccount};
 use crate::model::address::Address;
 use crate::model::context::Context;
 use crate::model::limits::Limits;
@@ -44,21 +40,19 @@ use behaviors::BehaviorDiff;
 use integrations::IntegrationDiff;
 
 pub use crate::model::address::Glob;
+pub use crate::model::field::{Field, FieldValue, Fields, Kind};
 pub use crate::model::finding::{AccountError, FailureKind};
 pub use attribution::{AttributedAction, Attribution, FieldAttribution};
 pub use change::{
-    Action, Change, DeclaredBy, Field, FieldChange, FieldValue, Kind, LiveMatch, Policy,
-    ResourceDiff, ResourceFields, UnlistedResource, UnlistedSettings, ValueSources, Weakening,
+    Action, Change, DeclaredBy, FieldChange, Origin, UnlistedResource, Weakening, changes_since,
     field_changes,
 };
 pub use digest::{live_digest, sha256};
-pub use effect::{Effect, effects};
 pub use error::{Candidate, PlanError, PlanErrorKind, describe};
 pub use guards::{Guard, GuardViolation, Overrides};
 pub use identity_provider::{
     changed_identity_providers, needs_identity_providers, resolve_identity_providers,
 };
-pub use live_changes::{LiveChange, LiveChangeKind, moved};
 pub use matching::{MatchedBy, MatchedEntry, Matches, matches};
 pub use note::{Note, NoteKind};
 pub use operation::{
@@ -95,8 +89,8 @@ pub struct Options {
 impl Options {
     /// Returns true if changes to an account need its Access policies: `policies: deny` holds, in the file or in the limits.
     pub fn denies_policies(&self, desired: &DesiredAccount) -> bool {
-        let by_file = desired.guards.policies == PolicyGuardMode::Deny;
-        self.limits.policies == PolicyGuardMode::Deny || (by_file && !self.overrides.allow_policies)
+        let by_file = desired.guards.policies == GuardMode::Deny;
+        self.limits.policies == GuardMode::Deny || (by_file && !self.overrides.allow_policies)
     }
 
     /// Returns true if a target is exactly this address.
@@ -147,9 +141,9 @@ pub fn plan(
     let matches = matches(desired, live);
     errors.extend(matches.errors.iter().cloned());
     let mut integrations = integrations::diff(desired, live, &matches, today, options, &mut notes);
-    notes.extend(match_notes::notes(
+    notes.extend(integrations::match_notes(
         desired,
-        &live.integrations,
+        live,
         &matches,
         &integrations,
         purpose,
@@ -158,7 +152,7 @@ pub fn plan(
 
     // Drift of a target counts even if applying it would need another address.
     if purpose == Purpose::Drift {
-        errors.extend(conflict::find(&integrations.courses, &excluded));
+        errors.extend(conflict::find(&integrations.planned, &excluded));
         let unlisted = behaviors.unlisted.iter().chain(&integrations.unlisted);
         let reported = unlisted.filter(|thing| thing.is_reported());
         let addresses = reported.map(|thing| thing.address.clone());
@@ -167,7 +161,7 @@ pub fn plan(
     behaviors.narrow(includes, &mut excluded);
     integrations.narrow(includes, &mut excluded);
     if purpose != Purpose::Drift {
-        errors.extend(conflict::find(&integrations.courses, &excluded));
+        errors.extend(conflict::find(&integrations.planned, &excluded));
     }
     errors.retain(|error| includes(&error.address));
 
@@ -182,7 +176,7 @@ pub fn plan(
             &desired.account_id,
             live,
             &behaviors,
-            &integrations.courses,
+            &integrations.planned,
             &mut notes,
         ),
         false => Vec::new(),
@@ -194,7 +188,7 @@ pub fn plan(
         declared: _,
     } = behaviors;
     let IntegrationDiff {
-        courses,
+        planned,
         unchanged: unchanged_integrations,
         unlisted: unlisted_integrations,
     } = integrations;
@@ -202,7 +196,7 @@ pub fn plan(
         behaviors: unchanged.len(),
         integrations: unchanged_integrations,
     };
-    changes.extend(courses.into_iter().filter_map(|course| course.change));
+    changes.extend(planned.into_iter().filter_map(|planned| planned.change));
     unlisted.extend(unlisted_integrations);
     notes.retain(|note| note.address.as_ref().is_none_or(includes));
     notes.extend(guards::unmatched_protected_items(desired, &matches));
@@ -211,7 +205,7 @@ pub fn plan(
     if purpose == Purpose::Drift {
         notes.retain(|note| note.kind.applies_to_drift());
         // Weaker resources come first. A stable sort keeps the order of the plan.
-        changes.sort_by_key(|change| change.live_weaker().is_none());
+        changes.sort_by_key(|change| change.live_weaker.is_none());
     } else {
         violations = guards::check_guards(desired, live, context, &changes, options);
     }

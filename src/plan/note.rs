@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::model::address::Address;
 use crate::model::context::FetchError;
-use crate::model::integration::{IntegrationField, IntegrationId};
+use crate::model::field::{Field, FieldValue};
+use crate::model::integration::IntegrationId;
 use crate::model::open_enum::string_enum;
 use crate::model::text::abbreviate_list;
 
@@ -172,8 +173,8 @@ impl Note {
     pub(super) fn placeholder(
         address: Address,
         id: IntegrationId,
-        field: IntegrationField,
-        value: &str,
+        field: Field,
+        value: &FieldValue,
     ) -> Self {
         let message = format!("two integrations swap {field}; {id} temporarily gets {value}");
         Note::new(NoteKind::PlaceholderValue, address, message)

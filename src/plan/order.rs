@@ -10,11 +10,12 @@ use std::collections::HashMap;
 use crate::model::account::{AccountId, LiveAccount};
 use crate::model::address::Address;
 use crate::model::behavior::apply_declared;
-use crate::model::integration::{IntegrationId, IntegrationSettings, ReferenceId, TenantUrl};
+use crate::model::field::{Field, FieldValue, Fields};
+use crate::model::integration::{IntegrationId, ReferenceId, TenantUrl};
 
 use super::behaviors::BehaviorDiff;
 use super::change::Action;
-use super::conflict::{KeyField, UniqueKey, freed, keys, taken};
+use super::conflict::{UniqueKey, freed, keys, taken};
 use super::integrations::PlannedIntegration;
 use super::note::Note;
 use super::operation::{IntegrationTarget, Operation, OperationId, OperationKind, Wave};
@@ -24,46 +25,45 @@ pub(super) fn operations(
     account_id: &AccountId,
     live: &LiveAccount,
     behaviors: &BehaviorDiff,
-    courses: &[PlannedIntegration<'_>],
+    integrations: &[PlannedIntegration<'_>],
     notes: &mut Vec<Note>,
 ) -> Vec<Operation> {
     let mut list = OperationList {
-        account_id: account_id.clone(),
+        account_id,
         operations: Vec::new(),
     };
     write_behaviors(live, behaviors, &mut list);
 
-    let steps: Vec<Step<'_>> = steps(courses);
+    let steps: Vec<Step<'_>> = steps(integrations);
     list.operations.reserve(steps.len());
-    let mut freed_by: HashMap<UniqueKey<'_>, Vec<usize>> = HashMap::new();
-    freed_by.reserve(steps.len());
+    let mut freed_by: HashMap<UniqueKey<'_>, Vec<usize>> = HashMap::with_capacity(steps.len());
     for (index, step) in steps.iter().enumerate() {
         for key in step.frees() {
             freed_by.entry(key).or_default().push(index);
         }
     }
-    let mut walk = TopologicalSort {
+    let mut sort = TopologicalSort {
         states: vec![State::Unvisited; steps.len()],
         steps: &steps,
         freed_by: &freed_by,
-        freed_at: vec![[None; KeyField::COUNT]; steps.len()],
+        freed_at: HashMap::new(),
         list,
         notes,
     };
     for index in 0..steps.len() {
-        walk.visit(index);
+        sort.visit(index);
     }
-    let mut operations = walk.list.operations;
+    let mut operations = sort.list.operations;
     Wave::assign(&mut operations);
     operations
 }
 
-struct OperationList {
-    account_id: AccountId,
+struct OperationList<'a> {
+    account_id: &'a AccountId,
     operations: Vec<Operation>,
 }
 
-impl OperationList {
+impl OperationList<'_> {
     fn push(
         &mut self,
         call: OperationKind,
@@ -81,7 +81,7 @@ impl OperationList {
             .expect("every operation carries a change");
         self.operations.push(Operation {
             id,
-            account_id: self.account_id.clone(),
+            request: call.request(self.account_id),
             call,
             address,
             addresses,
@@ -93,21 +93,15 @@ impl OperationList {
     }
 }
 
-fn write_behaviors(live: &LiveAccount, behaviors: &BehaviorDiff, list: &mut OperationList) {
+fn write_behaviors(live: &LiveAccount, behaviors: &BehaviorDiff, list: &mut OperationList<'_>) {
     if behaviors.changes.is_empty() {
         return;
     }
-    let live = live
-        .behaviors
-        .iter()
-        .map(|(key, behavior)| (key.clone(), behavior.settings.clone()))
-        .collect();
-    let complete = apply_declared(&behaviors.declared, &live);
-    let addresses = behaviors
-        .changes
-        .iter()
-        .map(|change| change.address().clone())
-        .collect();
+    let live = live.behaviors.iter();
+    let live = live.map(|(key, behavior)| (key.clone(), behavior.fields.clone()));
+    let complete = apply_declared(&behaviors.declared, &live.collect());
+    let changes = behaviors.changes.iter();
+    let addresses = changes.map(|change| change.address.clone()).collect();
     let declared = behaviors.declared.clone();
     list.push(
         OperationKind::WriteBehaviors { declared, complete },
@@ -118,50 +112,51 @@ fn write_behaviors(live: &LiveAccount, behaviors: &BehaviorDiff, list: &mut Oper
 
 /// A single step of one integration. A replacement has two: a deletion and a creation.
 struct Step<'a> {
-    course: &'a PlannedIntegration<'a>,
+    planned: &'a PlannedIntegration<'a>,
     kind: StepKind<'a>,
     /// The step that must come first, regardless of keys.
     after: Option<usize>,
 }
 
 enum StepKind<'a> {
-    Create(&'a IntegrationSettings),
+    Create(&'a Fields),
     Update {
         id: IntegrationId,
-        before: &'a IntegrationSettings,
-        after: &'a IntegrationSettings,
+        before: &'a Fields,
+        after: &'a Fields,
     },
     Delete(IntegrationId),
 }
 
 /// Returns the steps in the order without contested keys: creates, updates, deletes.
-fn steps<'a>(courses: &'a [PlannedIntegration<'a>]) -> Vec<Step<'a>> {
+fn steps<'a>(integrations: &'a [PlannedIntegration<'a>]) -> Vec<Step<'a>> {
     let mut creates = Vec::new();
     let mut updates = Vec::new();
     let mut deletes = Vec::new();
     // A replacement always deletes first. Otherwise an entry pinned to the old id would match it again after an interruption and create
     // a second successor.
     let mut successors = Vec::new();
-    for course in courses {
-        let Some(change) = &course.change else {
+    for planned in integrations {
+        let Some(change) = &planned.change else {
             continue;
         };
-        let before = course.before.map(|live| (live.id, &live.settings));
-        match (change.action(), before, &course.after) {
-            (Action::Create, _, Some(after)) => {
-                creates.push(Step::new(course, StepKind::Create(after)));
-            }
-            (Action::Update, Some((id, before)), Some(after)) => {
-                let kind = StepKind::Update { id, before, after };
-                updates.push(Step::new(course, kind));
-            }
-            (Action::Delete, Some((id, _)), _) => {
-                deletes.push(Step::new(course, StepKind::Delete(id)));
-            }
-            (Action::Replace, Some((id, _)), Some(after)) => {
+        let step = |kind| Step {
+            planned,
+            kind,
+            after: None,
+        };
+        match (change.action, planned.before, &planned.after) {
+            (Action::Create, _, Some(after)) => creates.push(step(StepKind::Create(after))),
+            (Action::Update, Some(live), Some(after)) => updates.push(step(StepKind::Update {
+                id: live.id,
+                before: &live.fields,
+                after,
+            })),
+            (Action::Delete, Some(live), _) => deletes.push(step(StepKind::Delete(live.id))),
+            (Action::Replace, Some(live), Some(after)) => {
                 successors.push((creates.len(), deletes.len()));
-                creates.push(Step::new(course, StepKind::Create(after)));
-                deletes.push(Step::new(course, StepKind::Delete(id)));
+                creates.push(step(StepKind::Create(after)));
+                deletes.push(step(StepKind::Delete(live.id)));
             }
             (Action::Create | Action::Update | Action::Replace | Action::Delete, _, _) => {
                 unreachable!("a change's action says which of before and after there are")
@@ -178,24 +173,20 @@ fn steps<'a>(courses: &'a [PlannedIntegration<'a>]) -> Vec<Step<'a>> {
 }
 
 impl<'a> Step<'a> {
-    fn new(course: &'a PlannedIntegration<'a>, kind: StepKind<'a>) -> Self {
-        Step {
-            course,
-            kind,
-            after: None,
+    /// Returns the keys that it frees.
+    fn frees(&self) -> Vec<UniqueKey<'a>> {
+        match self.kind {
+            StepKind::Create(_) => Vec::new(),
+            StepKind::Update { .. } | StepKind::Delete(_) => freed(self.planned),
         }
     }
 
-    /// Returns the keys that it frees.
-    fn frees(&self) -> impl Iterator<Item = UniqueKey<'a>> + use<'a> {
-        let any = !matches!(self.kind, StepKind::Create(_));
-        any.then(|| freed(self.course)).into_iter().flatten()
-    }
-
     /// Returns the keys that it takes.
-    fn takes(&self) -> impl Iterator<Item = UniqueKey<'a>> + use<'a> {
-        let any = !matches!(self.kind, StepKind::Delete(_));
-        any.then(|| taken(self.course)).into_iter().flatten()
+    fn takes(&self) -> Vec<UniqueKey<'a>> {
+        match self.kind {
+            StepKind::Delete(_) => Vec::new(),
+            StepKind::Create(_) | StepKind::Update { .. } => taken(self.planned),
+        }
     }
 }
 
@@ -203,7 +194,7 @@ impl<'a> Step<'a> {
 enum State {
     /// Not visited yet.
     Unvisited,
-    /// Waiting for steps that free its keys. Contains the settings once it has a placeholder.
+    /// Waiting for steps that free its keys. Contains the fields once it has a placeholder.
     InProgress(Option<Box<Placeholder>>),
     /// Its operations are in the list.
     Done,
@@ -211,7 +202,7 @@ enum State {
 
 #[derive(Clone, Debug, PartialEq)]
 struct Placeholder {
-    settings: IntegrationSettings,
+    fields: Fields,
     operation: OperationId,
 }
 
@@ -221,9 +212,9 @@ struct TopologicalSort<'a, 'w> {
     steps: &'w [Step<'a>],
     freed_by: &'w HashMap<UniqueKey<'a>, Vec<usize>>,
     states: Vec<State>,
-    /// The operations that free the keys of each step, by field.
-    freed_at: Vec<[Option<OperationId>; KeyField::COUNT]>,
-    list: OperationList,
+    /// The operations that free the keys of each step.
+    freed_at: HashMap<(usize, Field), OperationId>,
+    list: OperationList<'w>,
     notes: &'w mut Vec<Note>,
 }
 
@@ -274,10 +265,9 @@ impl<'a> TopologicalSort<'a, '_> {
         // The deletion of a replacement comes after the deletion of any unlisted integration with the keys of the entry. Otherwise an
         // interrupted run would match the entry to it. Deletions have no dependencies, so this creates no cycle.
         if let StepKind::Delete(_) = step.kind {
-            for key in taken(step.course) {
+            for key in taken(step.planned) {
                 let freeing = self.freed_by.get(&key).into_iter().flatten();
-                let unlisted =
-                    freeing.filter(|other| self.steps[**other].course.thing.entry().is_none());
+                let unlisted = freeing.filter(|other| self.steps[**other].planned.entry.is_none());
                 waits_for.extend(unlisted.map(|other| (Some(key), *other)));
             }
         }
@@ -285,8 +275,8 @@ impl<'a> TopologicalSort<'a, '_> {
     }
 
     /// Returns the operation that frees a key of a step, once it exists.
-    fn freed_at(&self, step: usize, key: UniqueKey<'a>) -> Option<OperationId> {
-        self.freed_at[step][key.field() as usize]
+    fn freed_at(&self, step: usize, (field, _): UniqueKey<'a>) -> Option<OperationId> {
+        self.freed_at.get(&(step, field)).copied()
     }
 
     /// Gives a waiting update a placeholder for one contested key.
@@ -303,48 +293,47 @@ impl<'a> TopologicalSort<'a, '_> {
         let State::InProgress(parked) = &self.states[index] else {
             unreachable!("only a step that still waits is parked")
         };
-        let (mut settings, depends_on) = match parked {
-            Some(parked) => (parked.settings.clone(), vec![parked.operation]),
+        let (mut fields, depends_on) = match parked {
+            Some(parked) => (parked.fields.clone(), vec![parked.operation]),
             None => (before.clone(), Vec::new()),
         };
-        if settings.reference_id.is_none() {
+        let reference = FieldValue::Reference(ReferenceId::placeholder(id));
+        if fields.reference_id().is_none() {
             // Every PUT has a reference: the planned one, unless another integration still has it.
-            let held = keys(after)
-                .filter(|key| key.field() == KeyField::ReferenceId)
-                .any(|key| self.freed_by.contains_key(&key));
-            settings.reference_id = match held {
-                true => Some(ReferenceId::placeholder(id)),
-                false => after.reference_id.clone(),
-            };
+            let mut keys = keys(after).filter(|(field, _)| *field == Field::ReferenceId);
+            let is_held = keys.any(|key| self.freed_by.contains_key(&key));
+            fields.set(
+                Field::ReferenceId,
+                match is_held {
+                    true => Some(reference.clone()),
+                    false => after.get(Field::ReferenceId).cloned(),
+                },
+            );
         }
-        match key.field() {
-            KeyField::ReferenceId => settings.reference_id = Some(ReferenceId::placeholder(id)),
-            KeyField::TenantUrl => settings.tenant_url = TenantUrl::placeholder(id),
-        }
-        let parked = keys(&settings).find(|parked| parked.field() == key.field());
-        self.notes.push(Note::placeholder(
-            step.course.thing.address(),
-            id,
-            key.field().into(),
-            parked.as_ref().map_or("", UniqueKey::value),
-        ));
+        let (field, placeholder) = match key.0 {
+            Field::ReferenceId => (Field::ReferenceId, reference),
+            _ => (
+                Field::TenantUrl,
+                FieldValue::Url(TenantUrl::placeholder(id)),
+            ),
+        };
+        let address = &step.planned.address;
+        self.notes
+            .push(Note::placeholder(address.clone(), id, field, &placeholder));
+        fields.set(field, Some(placeholder));
         let call = OperationKind::Update {
             subject: IntegrationTarget::Existing(id),
-            settings: settings.clone(),
+            fields: fields.clone(),
         };
-        let operation = self
-            .list
-            .push(call, vec![step.course.thing.address()], depends_on);
-        self.freed_at[index][key.field() as usize] = Some(operation);
-        self.states[index] = State::InProgress(Some(Box::new(Placeholder {
-            settings,
-            operation,
-        })));
+        let operation = self.list.push(call, vec![address.clone()], depends_on);
+        self.freed_at.insert((index, field), operation);
+        let placeholder = Placeholder { fields, operation };
+        self.states[index] = State::InProgress(Some(Box::new(placeholder)));
     }
 
     fn emit(&mut self, index: usize, waits_for: &Dependencies<'a>) {
         let step = &self.steps[index];
-        let addresses = || vec![step.course.thing.address()];
+        let addresses = || vec![step.planned.address.clone()];
         let mut depends_on: Vec<OperationId> = waits_for
             .iter()
             .filter_map(|(key, other)| self.freed_at(*other, (*key)?))
@@ -353,46 +342,41 @@ impl<'a> TopologicalSort<'a, '_> {
             depends_on.push(parked.operation);
         }
         if let Some(deletion) = step.after {
-            depends_on.extend(
-                self.steps[deletion]
-                    .frees()
-                    .filter_map(|key| self.freed_at(deletion, key)),
-            );
+            let keys = self.steps[deletion].frees().into_iter();
+            depends_on.extend(keys.filter_map(|key| self.freed_at(deletion, key)));
         }
         let operation = match &step.kind {
-            StepKind::Create(settings) => {
-                let settings = *settings;
+            StepKind::Create(fields) => {
+                let fields = *fields;
+                let active = Some(FieldValue::Bool(true));
                 let create = OperationKind::Create {
-                    settings: IntegrationSettings {
-                        active: true,
-                        ..settings.clone()
-                    },
+                    fields: fields.clone().with(Field::Active, active),
                 };
-                let made = self.list.push(create, addresses(), depends_on);
-                if !settings.active {
+                let created = self.list.push(create, addresses(), depends_on);
+                if !fields.is_on(Field::Active) {
                     // The API creates active integrations only, so a second request follows immediately.
                     let deactivate = OperationKind::Update {
-                        subject: IntegrationTarget::CreatedBy(made),
-                        settings: settings.clone(),
+                        subject: IntegrationTarget::CreatedBy(created),
+                        fields: fields.clone(),
                     };
-                    self.list.push(deactivate, addresses(), vec![made]);
+                    self.list.push(deactivate, addresses(), vec![created]);
                 }
-                made
+                created
             }
             StepKind::Update { id, after, .. } => {
                 let update = OperationKind::Update {
                     subject: IntegrationTarget::Existing(*id),
-                    settings: (*after).clone(),
+                    fields: (*after).clone(),
                 };
                 self.list.push(update, addresses(), depends_on)
             }
             StepKind::Delete(id) => {
-                self.list
-                    .push(OperationKind::Delete { id: *id }, addresses(), depends_on)
+                let delete = OperationKind::Delete { id: *id };
+                self.list.push(delete, addresses(), depends_on)
             }
         };
-        for key in step.frees() {
-            self.freed_at[index][key.field() as usize].get_or_insert(operation);
+        for (field, _) in step.frees() {
+            self.freed_at.entry((index, field)).or_insert(operation);
         }
         self.states[index] = State::Done;
     }

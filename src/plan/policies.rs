@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::account::LiveAccount;
 use crate::model::address::Address;
-use crate::model::behavior::{BehaviorSettings, RiskLevel};
+use crate::model::behavior::RiskLevel;
 use crate::model::context::{
     Access, AccessPolicy, Decision, Fetched, Level, PolicyRule, PolicyRules,
 };
+use crate::model::field::{Field, Fields};
 use crate::model::open_enum::OpenEnum;
 use crate::model::text::abbreviate_list;
 
@@ -153,13 +154,15 @@ pub(super) fn skipped_summary(skipped: usize) -> String {
 
 /// Returns true if a change affects a level that a behavior assigns.
 pub fn affects_levels(changes: &[Change]) -> bool {
-    let enabled = |settings: &BehaviorSettings| settings.enabled;
-    changes.iter().any(|change| match change {
-        Change::Behavior(diff) => {
-            diff.before.as_ref().is_some_and(enabled) || diff.after.as_ref().is_some_and(enabled)
-        }
-        Change::Integration(_) => false,
-    })
+    let mut states = changes
+        .iter()
+        .flat_map(|change| [&change.before, &change.after]);
+    states.any(|fields| fields.as_ref().and_then(assigned_level).is_some())
+}
+
+/// Returns the level that a behavior with these fields assigns.
+fn assigned_level(fields: &Fields) -> Option<&Level> {
+    fields.level().filter(|_| fields.is_on(Field::Enabled))
 }
 
 /// Returns the levels that enabled behaviors assign now and none will assign after these changes.
@@ -170,22 +173,18 @@ pub fn unassigned_levels(live: &LiveAccount, changes: &[Change]) -> Vec<Level> {
 
 /// Returns the levels that enabled behaviors assign before and after the changes.
 fn assigned_levels(live: &LiveAccount, changes: &[Change]) -> [BTreeSet<Level>; 2] {
-    let given = |settings: &BehaviorSettings| settings.enabled.then(|| settings.risk_level.clone());
-    let before = live.behaviors.values().map(|live| &live.settings);
-    let changed: BTreeMap<&Address, &BehaviorSettings> = changes
+    let before = live.behaviors.values().map(|live| &live.fields);
+    let changed: BTreeMap<&Address, &Fields> = changes
         .iter()
-        .filter_map(|change| match change {
-            Change::Behavior(diff) => Some((&diff.address, diff.after.as_ref()?)),
-            Change::Integration(_) => None,
-        })
+        .filter_map(|change| Some((&change.address, change.after.as_ref()?)))
         .collect();
     let after = live.behaviors.iter().map(|(key, live)| {
         let address = Address::Behavior(key.clone());
-        changed.get(&address).copied().unwrap_or(&live.settings)
+        changed.get(&address).copied().unwrap_or(&live.fields)
     });
     [
-        before.filter_map(given).collect(),
-        after.filter_map(given).collect(),
+        before.filter_map(assigned_level).cloned().collect(),
+        after.filter_map(assigned_level).cloned().collect(),
     ]
 }
 
@@ -224,22 +223,14 @@ fn unassigned_notes(
             1 => "1 Access policy uses it".to_owned(),
             many => format!("{many} Access policies use it"),
         };
-        let assigns = |settings: &Option<BehaviorSettings>| {
-            settings
-                .as_ref()
-                .is_some_and(|one| one.enabled && one.risk_level == *level)
+        let assigns = |change: &&Change| {
+            let fields = match purpose {
+                Purpose::Drift => &change.after,
+                Purpose::Apply | Purpose::Destroy => &change.before,
+            };
+            fields.as_ref().and_then(assigned_level) == Some(level)
         };
-        let behavior = changes.iter().find_map(|change| match change {
-            Change::Behavior(diff) => {
-                let settings = if purpose == Purpose::Drift {
-                    &diff.after
-                } else {
-                    &diff.before
-                };
-                assigns(settings).then_some(&diff.address)
-            }
-            Change::Integration(_) => None,
-        })?;
+        let behavior = &changes.iter().find(assigns)?.address;
         let gap = if purpose == Purpose::Drift { ";" } else { "." };
         let message = format!(
             "no enabled behavior {verb} {level}{gap} {count}: {}",
@@ -277,34 +268,26 @@ pub(super) fn notes(
         }
         Fetched::Loaded(access) => access,
     };
-    let behaviors = changes.iter().filter_map(|change| match change {
-        Change::Behavior(diff) => Some(diff),
-        Change::Integration(_) => None,
-    });
     let mut known: BTreeMap<Level, LevelPolicies> = BTreeMap::new();
-    let mut acted_on = |settings: &Option<BehaviorSettings>| {
-        let settings = settings.as_ref().filter(|settings| settings.enabled)?;
-        let level = &settings.risk_level;
+    let mut acted_on = |fields: &Option<Fields>| {
+        let level = fields.as_ref().and_then(assigned_level)?;
         let known = known.entry(level.clone());
-        Some(
-            known
-                .or_insert_with(|| policies_for_level(level, access))
-                .clone(),
-        )
+        let policies = known.or_insert_with(|| policies_for_level(level, access));
+        Some(policies.clone())
     };
     // One note for several behaviors with the same levels.
     let mut said: Vec<(Option<LevelPolicies>, Option<LevelPolicies>, Vec<Address>)> = Vec::new();
-    for diff in behaviors {
-        let (before, after) = (acted_on(&diff.before), acted_on(&diff.after));
+    for change in changes {
+        let (before, after) = (acted_on(&change.before), acted_on(&change.after));
         if before.is_none() && after.is_none() {
             continue;
         }
-        match said
+        let mut same = said
             .iter_mut()
-            .find(|said| said.0 == before && said.1 == after)
-        {
-            Some((_, _, addresses)) => addresses.push(diff.address.clone()),
-            None => said.push((before, after, vec![diff.address.clone()])),
+            .filter(|said| said.0 == before && said.1 == after);
+        match same.next() {
+            Some((_, _, addresses)) => addresses.push(change.address.clone()),
+            None => said.push((before, after, vec![change.address.clone()])),
         }
     }
     let unassigned = unassigned_notes(access, live, changes, purpose);
@@ -354,12 +337,9 @@ pub(super) fn notes(
 /// Returns a note if the level of an enabled behavior changes. Even a higher level can have less effect, because Access policies match
 /// levels exactly (`schema/api.md`, Access policies).
 fn level_note(change: &Change, purpose: Purpose) -> Option<Note> {
-    let Change::Behavior(diff) = change else {
-        return None;
-    };
-    let (before, after) = (diff.before.as_ref()?, diff.after.as_ref()?);
-    let (from, to) = (&before.risk_level, &after.risk_level);
-    if from == to || !before.enabled || !after.enabled {
+    let (before, after) = (change.before.as_ref()?, change.after.as_ref()?);
+    let (from, to) = (assigned_level(before)?, assigned_level(after)?);
+    if from == to {
         return None;
     }
     let effect = match purpose {
@@ -369,7 +349,7 @@ fn level_note(change: &Change, purpose: Purpose) -> Option<Note> {
     let message = format!("Access policies match levels exactly; {effect}");
     Some(Note::new(
         NoteKind::LevelChanged,
-        diff.address.clone(),
+        change.address.clone(),
         message,
     ))
 }

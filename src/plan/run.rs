@@ -1,6 +1,7 @@
 //! The result of a run: the input of every output format. Its serde representation is the published format (`schema/`). Derived values
 //! are computed, not stored.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,17 +12,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::account::{AccountId, DesiredAccount, LiveAccount};
 use crate::model::address::{Address, Glob, Name};
-use crate::model::context::{Context, Fetched};
+use crate::model::audit_log::AuditLog;
+use crate::model::context::{AuditLogWindow, Context, Fetched};
 use crate::model::evidence::Evidence;
+use crate::model::field::Fields;
 use crate::model::finding::{AccountError, CheckedAccount};
 use crate::model::open_enum::string_enum;
 
-use super::change::{Action, Change, UnlistedResource};
+use super::change::{Action, Change, Origin, UnlistedResource};
 use super::error::PlanError;
 use super::guards::{GuardViolation, merge_unmatched_protected_items};
 use super::matching::matches;
 use super::note::Note;
-use super::operation::Operation;
+use super::operation::{IntegrationTarget, Operation, OperationId, OperationKind};
 use super::{Options, Purpose};
 
 /// Result of a plan, drift or apply run.
@@ -243,11 +246,81 @@ impl AccountPlan {
         self
     }
 
+    /// Adds the authors of the differences, from the audit log.
+    pub fn attribute(&mut self, log: &AuditLog) {
+        let desired = self.desired.as_ref();
+        for change in &mut self.changes {
+            let pinned = match &change.address {
+                Address::Integration(name) => {
+                    let entry = desired.and_then(|desired| desired.integrations.get(name));
+                    entry.and_then(|entry| entry.id)
+                }
+                Address::Behavior(_) | Address::UnlistedIntegration(_) => None,
+            };
+            change.attribute(log, pinned);
+        }
+        for thing in &mut self.unlisted {
+            thing.attribute(log);
+        }
+        let context = self.context.get_or_insert_default();
+        context.audit_log = Fetched::Loaded(AuditLogWindow {
+            since: log.since,
+            skipped: log.skipped,
+        });
+    }
+
+    /// Returns the effects of each operation, for the audit log of an apply. A change may take several operations, e.g. with a placeholder
+    /// value, so the effects can contain more than the changes.
+    pub fn effects(&self) -> BTreeMap<OperationId, Vec<Change>> {
+        let live = self.live();
+        let integrations = live.integrations.iter();
+        let mut integrations: HashMap<IntegrationTarget, Fields> = integrations
+            .map(|live| (IntegrationTarget::Existing(live.id), live.fields.clone()))
+            .collect();
+        let operations = self.operations.iter().map(|operation| {
+            let between = |address: &Address, before: Option<&Fields>, after: Option<&Fields>| {
+                Change::between(address.clone(), before, after, Origin::default())
+            };
+            let address = &operation.address;
+            let effects = match &operation.call {
+                OperationKind::WriteBehaviors { complete, .. } => {
+                    let keys = operation
+                        .addresses
+                        .iter()
+                        .filter_map(|address| match address {
+                            Address::Behavior(key) => Some((address, key)),
+                            Address::Integration(_) | Address::UnlistedIntegration(_) => None,
+                        });
+                    let effects = keys.filter_map(|(address, key)| {
+                        let before = live.behaviors.get(key).map(|live| &live.fields);
+                        between(address, before, complete.get(key))
+                    });
+                    effects.collect()
+                }
+                OperationKind::Create { fields } => {
+                    let created = IntegrationTarget::CreatedBy(operation.id);
+                    integrations.insert(created, fields.clone());
+                    Vec::from_iter(between(address, None, Some(fields)))
+                }
+                OperationKind::Update { subject, fields } => {
+                    let before = integrations.insert(*subject, fields.clone());
+                    Vec::from_iter(between(address, before.as_ref(), Some(fields)))
+                }
+                OperationKind::Delete { id } => {
+                    let before = integrations.remove(&IntegrationTarget::Existing(*id));
+                    Vec::from_iter(between(address, before.as_ref(), None))
+                }
+            };
+            (operation.id, effects)
+        });
+        operations.collect()
+    }
+
     /// How many changes have this action.
     pub fn count(&self, action: Action) -> usize {
         self.changes
             .iter()
-            .filter(|change| change.action() == action)
+            .filter(|change| change.action == action)
             .count()
     }
 
@@ -272,9 +345,9 @@ impl AccountPlan {
             return GlobMatch::Nothing;
         };
         let found = matches(desired, live);
-        let by_id = found.entries().iter().find(|entry| {
-            let id = entry.found.map(|(live, _)| live.id);
-            id.is_some_and(|id| names(&Address::UnlistedIntegration(id)))
+        let by_id = found.entries.iter().find(|entry| {
+            let live = entry.live();
+            live.is_some_and(|live| names(&Address::UnlistedIntegration(live.id)))
         });
         by_id.map_or(GlobMatch::Nothing, |entry| {
             GlobMatch::ListedById(entry.address())
@@ -287,7 +360,7 @@ impl AccountPlan {
         let live = self.live.iter();
         let offered = live.clone().flat_map(|live| live.behaviors.keys());
         let entries = desired.flat_map(|desired| desired.integrations.keys());
-        let changed = self.changes.iter().map(Change::address);
+        let changed = self.changes.iter().map(|change| &change.address);
         let unlisted = self.unlisted.iter().map(|thing| &thing.address);
         offered
             .map(|key| Address::Behavior(key.clone()))

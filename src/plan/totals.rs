@@ -113,14 +113,14 @@ impl Totals {
 
     fn add(&mut self, format: Format, account: &AccountPlan) {
         for change in &account.changes {
-            match change.action() {
+            match change.action {
                 Action::Create => self.create += 1,
                 Action::Update => self.update += 1,
                 Action::Replace => self.replace += 1,
                 Action::Delete => self.delete += 1,
             }
-            self.weakening += usize::from(change.weakens().is_some());
-            self.live_weaker += usize::from(change.live_weaker().is_some());
+            self.weakening += usize::from(change.weakens.is_some());
+            self.live_weaker += usize::from(change.live_weaker.is_some());
         }
         self.ambiguous += account.errors.len();
         self.unchanged += account.unchanged.total();
@@ -142,8 +142,8 @@ impl ApplyTotals {
     fn add(&mut self, account: &AccountPlan) {
         let settled = settled(account);
         let settled = |address: &Address| settled.contains(address);
-        for change in account.changes.iter().filter(|one| settled(one.address())) {
-            match change.action() {
+        for change in account.changes.iter().filter(|one| settled(&one.address)) {
+            match change.action {
                 Action::Create => self.created += 1,
                 Action::Update => self.updated += 1,
                 Action::Replace => self.replaced += 1,

@@ -273,11 +273,9 @@ fn moved<'a>(account: &'a AccountPlan, operation: &Operation) -> Option<(String,
         return None;
     }
     let mut changes = account.changes.iter();
-    let change = changes.find(|change| *change.address() == operation.address)?;
-    let fields = change.fields();
-    let tenant = fields
-        .iter()
-        .find(|change| change.field == Field::TenantUrl)?;
+    let change = changes.find(|change| change.address == operation.address)?;
+    let mut fields = change.fields.iter();
+    let tenant = fields.find(|change| change.field == Field::TenantUrl)?;
     let live = account
         .live
         .as_ref()?

@@ -9,8 +9,7 @@ use similar::TextDiff;
 use crate::config::export::{behavior_entry, integration_entry};
 use crate::config::write::{AccountFile, WriteError};
 use crate::model::address::Address;
-use crate::model::behavior::{BehaviorKey, BehaviorSettings};
-use crate::model::integration::IntegrationSettings;
+use crate::model::field::{Field, Fields};
 use crate::plan::{AccountPlan, Change, Run, matches};
 
 use crate::model::text::EscapeInvisible;
@@ -57,8 +56,7 @@ fn comment(label: &str, message: &str) -> String {
 /// One side of the diff.
 #[derive(Clone)]
 struct Snapshot {
-    behaviors: BTreeMap<BehaviorKey, BehaviorSettings>,
-    integrations: BTreeMap<Address, IntegrationSettings>,
+    resources: BTreeMap<Address, Fields>,
 }
 
 impl Snapshot {
@@ -66,44 +64,31 @@ impl Snapshot {
     fn live(plan: &AccountPlan) -> Self {
         let (desired, live) = (plan.desired(), plan.live());
         let matches = matches(desired, live);
-        let listed = matches.entries().iter().filter_map(|entry| {
-            let (live, _) = entry.found?;
-            let address = Address::Integration(entry.declared.name.clone());
-            Some((address, live.settings.clone()))
-        });
+        let listed = matches
+            .entries
+            .iter()
+            .filter_map(|entry| Some((entry.address(), entry.live()?.fields.clone())));
         let unlisted = matches
             .unlisted
             .iter()
             .chain(&matches.candidates)
             .map(|live| {
                 let address = Address::UnlistedIntegration(live.id);
-                (address, live.settings.clone())
+                (address, live.fields.clone())
             });
+        let behaviors = live.behaviors.iter();
+        let behaviors = behaviors
+            .map(|(key, behavior)| (Address::Behavior(key.clone()), behavior.fields.clone()));
         Snapshot {
-            behaviors: live
-                .behaviors
-                .iter()
-                .map(|(key, behavior)| (key.clone(), behavior.settings.clone()))
-                .collect(),
-            integrations: listed.chain(unlisted).collect(),
+            resources: behaviors.chain(listed).chain(unlisted).collect(),
         }
     }
 
     /// Applies a change.
     fn apply(&mut self, change: &Change) {
-        match change {
-            Change::Behavior(diff) => {
-                if let (Address::Behavior(key), Some(after)) = (&diff.address, &diff.after) {
-                    self.behaviors.insert(key.clone(), after.clone());
-                }
-            }
-            Change::Integration(diff) => match &diff.after {
-                Some(after) => {
-                    let address = diff.address.clone();
-                    self.integrations.insert(address, after.clone());
-                }
-                None => drop(self.integrations.remove(&diff.address)),
-            },
+        match &change.after {
+            Some(after) => drop(self.resources.insert(change.address.clone(), after.clone())),
+            None => drop(self.resources.remove(&change.address)),
         }
     }
 
@@ -111,21 +96,22 @@ impl Snapshot {
     fn written(&self, plan: &AccountPlan) -> Result<String, WriteError> {
         let name = plan.name.as_ref().map(ToString::to_string);
         let mut file = AccountFile::new(&plan.account_id, name.as_deref());
-        for (key, settings) in &self.behaviors {
-            let level = settings.risk_level.to_string();
-            file.add(
-                "behaviors",
-                key,
-                behavior_entry(settings.enabled, Some(level)),
-            );
-        }
-        for (address, settings) in &self.integrations {
-            let (name, id) = match address {
-                Address::Integration(name) => (name.to_string(), None),
-                Address::UnlistedIntegration(id) => (id.to_string(), Some(*id)),
-                Address::Behavior(key) => (key.to_string(), None),
-            };
-            file.add("integrations", name, integration_entry(settings, None, id));
+        for (address, fields) in &self.resources {
+            match address {
+                Address::Behavior(key) => {
+                    let level = Some(fields.shown(Field::RiskLevel));
+                    let entry = behavior_entry(fields.is_on(Field::Enabled), level);
+                    file.add("behaviors", key, entry);
+                }
+                Address::Integration(name) => {
+                    let entry = integration_entry(fields, None, None);
+                    file.add("integrations", name, entry);
+                }
+                Address::UnlistedIntegration(id) => {
+                    let entry = integration_entry(fields, None, Some(*id));
+                    file.add("integrations", id, entry);
+                }
+            }
         }
         file.to_yaml()
     }

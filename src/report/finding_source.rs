@@ -134,22 +134,22 @@ fn account_findings(run: &Run, plan: &AccountPlan) -> Vec<Finding> {
             .help(&error.help)
     });
     let changes = plan.changes.iter().map(|change| {
-        let fields = match change.action() {
-            Action::Create | Action::Delete => field_lines(&change.fields()),
+        let fields = match change.action {
+            Action::Create | Action::Delete => field_lines(&change.fields),
             Action::Update | Action::Replace => Vec::new(),
         };
-        let authors = facts(change.attribution(), run.created_at);
+        let authors = facts(&change.attribution, run.created_at);
         let authors = authors.iter().map(ToString::to_string);
         Finding {
             check: rule(change),
             details: fields.into_iter().chain(authors).collect(),
             ..Finding::fail(difference(change))
-                .about(change.address())
-                .at(change.location())
+                .about(&change.address)
+                .at(change.origin.location.as_ref())
         }
     });
     let reported = plan.reported().map(|unlisted| {
-        let fields = unlisted.settings.fields();
+        let fields = unlisted.field_changes();
         let authors = facts(&unlisted.attribution, run.created_at);
         let authors = authors.iter().map(ToString::to_string);
         Finding {
@@ -185,9 +185,9 @@ fn account_findings(run: &Run, plan: &AccountPlan) -> Vec<Finding> {
 }
 
 fn rule(change: &Change) -> &'static str {
-    match change.location() {
-        None => unlisted_rule(&change.fields()),
-        Some(_) if change.live_weaker().is_some() => "weaker",
+    match change.origin.location.as_ref() {
+        None => unlisted_rule(&change.fields),
+        Some(_) if change.live_weaker.is_some() => "weaker",
         Some(_) => "differs",
     }
 }

@@ -6,7 +6,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::plan::{AccountPlan, Action, Kind, Policy, Run, Status};
+use crate::model::account::UnlistedPolicy;
+use crate::plan::{AccountPlan, Action, Kind, Run, Status};
 
 /// Figures of a run.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +117,7 @@ fn drift(account: &AccountPlan) -> Vec<Sample> {
     let sample = |kind: Kind, action: Action| {
         let changes = account.changes.iter();
         let count = changes
-            .filter(|change| change.kind() == kind && change.action() == action)
+            .filter(|change| change.kind == kind && change.action == action)
             .count();
         (
             format!(",kind=\"{kind}\",action=\"{action}\""),
@@ -137,23 +138,28 @@ fn weaker(account: &AccountPlan) -> Vec<Sample> {
     let sample = |kind: &Kind| {
         let changes = account.changes.iter();
         let is_weaker =
-            changes.filter(|change| change.kind() == *kind && change.live_weaker().is_some());
+            changes.filter(|change| change.kind == *kind && change.live_weaker.is_some());
         (format!(",kind=\"{kind}\""), number(is_weaker.count()))
     };
     checked(account, || Kind::ALL.iter().map(sample).collect())
 }
 
 fn unlisted(account: &AccountPlan) -> Vec<Sample> {
-    let sample = |kind: Kind, policy: Policy| {
+    let sample = |kind: Kind, policy: UnlistedPolicy| {
         let unlisted = account.unlisted.iter();
-        let same = unlisted.filter(|one| Kind::from(&one.address) == kind && one.policy == policy);
+        let same = unlisted.filter(|one| one.address.kind() == kind && one.policy == policy);
         (
             format!(",kind=\"{kind}\",policy=\"{policy}\""),
             number(same.count()),
         )
     };
     let kinds = Kind::ALL.iter();
-    let all = kinds.flat_map(|kind| [(*kind, Policy::Keep), (*kind, Policy::Report)]);
+    let all = kinds.flat_map(|kind| {
+        [
+            (*kind, UnlistedPolicy::Keep),
+            (*kind, UnlistedPolicy::Report),
+        ]
+    });
     checked(account, || {
         all.map(|(kind, policy)| sample(kind, policy)).collect()
     })

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::model::address::Address;
 use crate::model::text::{GROUPING_THRESHOLD, abbreviate_list, pluralize};
 use crate::plan::{
-    AccountPlan, Change, Format, Guard, Purpose, Run, Totals, UnlistedResource, UnlistedSettings,
+    AccountPlan, Change, Field, Fields, Format, Guard, Purpose, Run, Totals, UnlistedResource,
     unassigned_policies,
 };
 
@@ -152,10 +152,7 @@ impl Counts<'_> {
 
     /// Returns weaker resources, unlisted active integrations, other differences and other unlisted resources.
     fn drift(&self) -> [usize; 4] {
-        let is_active = |one: &&UnlistedResource| match &one.settings {
-            UnlistedSettings::Integration(settings) => settings.active,
-            UnlistedSettings::Behavior(_) => false,
-        };
+        let is_active = |one: &&UnlistedResource| one.fields.is_on(Field::Active);
         let reported = self.run.accounts.iter().flat_map(AccountPlan::reported);
         let is_other = |item: &&Item| item.label.is_empty() && !matches!(item.symbol, "" | "?");
         [
@@ -440,15 +437,15 @@ impl Counts<'_> {
             let is_blocked = |change: &Change| {
                 account.violations.iter().any(|violation| {
                     violation.guard == Guard::Weakening
-                        && violation.address.as_ref() == Some(change.address())
+                        && violation.address.as_ref() == Some(&change.address)
                 })
             };
             for change in account.changes.iter().filter(|change| !is_blocked(change)) {
-                let Some(reason) = change.weakens() else {
+                let Some(reason) = change.weakens else {
                     continue;
                 };
                 first.push(change);
-                let text = format!("{} ({reason})", abbreviated(change.address()));
+                let text = format!("{} ({})", abbreviated(&change.address), reason.shown());
                 holders.entry((0, text)).or_default().push(account.label());
             }
         }
@@ -467,11 +464,11 @@ impl Counts<'_> {
         let names = abbreviate_list(names);
         let effect = match first.as_slice() {
             [] => return None,
-            [Change::Integration(diff)] if diff.after.is_none() => {
-                let tenant = diff.before.as_ref().map(|before| shown(&before.tenant_url));
+            [change] if change.after.is_none() => {
+                let tenant = change.before.as_ref().and_then(Fields::tenant_url);
                 format!(
                     ": {} no longer receives risk scores",
-                    tenant.unwrap_or_default()
+                    tenant.map(shown).unwrap_or_default()
                 )
             }
             _ => String::new(),

@@ -10,13 +10,13 @@ use uuid::Uuid;
 
 use crate::config::export::name_from_host;
 use crate::model::address::Address;
+use crate::model::field::OKTA;
 use crate::model::generated_reference::{GeneratedReferences, owner_key};
-use crate::model::integration::{IntegrationSettings, IntegrationType, ReferenceId};
+use crate::model::integration::{ReferenceId, TenantUrl};
 use crate::model::text::{EscapeInvisible, GROUPING_THRESHOLD, abbreviate_list, pluralize};
 use crate::plan::{
-    AccountError, AccountPlan, Action, Change, DeclaredBy, Field, FieldChange, FieldValue, Format,
-    Guard, GuardViolation, Kind, Note, NoteKind, PlanError, Run, UnlistedResource,
-    UnlistedSettings,
+    AccountError, AccountPlan, Action, Change, DeclaredBy, Field, FieldChange, FieldValue, Fields,
+    Format, Guard, GuardViolation, Kind, Note, NoteKind, PlanError, Run, UnlistedResource,
 };
 
 use super::DetailLevel;
@@ -378,24 +378,15 @@ fn items(run: &Run, account: &AccountPlan, ids: Ids) -> Vec<Item> {
         let mut notes: Vec<&Note> = account.notes.iter().collect();
         items.extend(warnings(account, run.format == Format::Drift, &mut notes));
         items.extend(account.changes.iter().map(|change| {
-            let facts = policies(&mut notes, change.address());
+            let facts = policies(&mut notes, &change.address);
             change_item(run, account, change, facts, ids)
         }));
-        let unlisted = account.reported().filter_map(|one| match &one.settings {
-            UnlistedSettings::Integration(settings) => {
-                let who = facts(&one.attribution, run.created_at);
-                Some(unlisted_integration(
-                    run,
-                    account,
-                    &one.address,
-                    settings,
-                    who,
-                    ids,
-                ))
-            }
-            UnlistedSettings::Behavior(_) => None,
-        });
-        items.extend(unlisted);
+        let unlisted = account.reported();
+        let integrations = unlisted.filter(|one| one.address.kind() == Kind::Integration);
+        items.extend(integrations.map(|one| {
+            let who = facts(&one.attribution, run.created_at);
+            unlisted_integration(run, account, &one.address, &one.fields, who, ids)
+        }));
         items.extend(unlisted_behaviors(run, account));
         items.extend(notes.into_iter().map(note_item));
         items.extend(excluded(run.format, account));
@@ -579,24 +570,24 @@ fn change_item(
     ids: Ids,
 ) -> Item {
     let is_drift = run.format == Format::Drift;
-    let who = facts(change.attribution(), run.created_at);
-    if let (true, Change::Integration(diff)) = (is_drift, change)
-        && let (Some(live), None) = (&diff.before, &diff.after)
+    let who = facts(&change.attribution, run.created_at);
+    if let (true, Kind::Integration) = (is_drift, change.kind)
+        && let (Some(live), None) = (&change.before, &change.after)
     {
-        return unlisted_integration(run, account, change.address(), live, who, ids);
+        return unlisted_integration(run, account, &change.address, live, who, ids);
     }
     let weakening = match is_drift {
-        true => change.live_weaker(),
-        false => change.weakens(),
+        true => change.live_weaker,
+        false => change.weakens,
     };
-    let severity = match (weakening, change.action()) {
+    let severity = match (weakening, change.action) {
         (Some(_), _) => Severity::Weaker,
         (None, Action::Create | Action::Replace | Action::Delete) => Severity::Integration,
         (None, Action::Update) => Severity::Change,
     };
     let (words, told) = drift_words(change);
     let fields: Vec<(&'static str, String)> = change
-        .fields()
+        .fields
         .iter()
         .filter(|field| is_shown(change, field) && !(is_drift && told.contains(&field.field)))
         .map(|field| {
@@ -612,23 +603,23 @@ fn change_item(
         true => String::new(),
         false => format!(": {}", list.join(", ")),
     };
-    let is_unlisted = matches!(change.address(), Address::UnlistedIntegration(_));
+    let is_unlisted = matches!(change.address, Address::UnlistedIntegration(_));
     let (label, status, sentence) = match (is_drift, weakening) {
         (true, Some(_)) => ("weaker", format!("weaker: {words}"), sentence(&words)),
         (true, None) => ("", words.clone(), sentence(&words)),
         (false, Some(_)) if is_unlisted => (
             "weakens",
             "unlisted, weakens".to_owned(),
-            change.action().to_string(),
+            change.action.to_string(),
         ),
-        (false, Some(reason)) => ("weakens", "weakens".to_owned(), reason.to_string()),
-        (false, None) => (change.action().as_str(), String::new(), String::new()),
+        (false, Some(reason)) => ("weakens", "weakens".to_owned(), reason.shown().to_owned()),
+        (false, None) => (change.action.as_str(), String::new(), String::new()),
     };
     Item {
         severity,
-        symbol: symbol(change.action(), is_drift),
+        symbol: symbol(change.action, is_drift),
         label,
-        title: address(change.address(), ids),
+        title: address(&change.address, ids),
         origin: origin(change, ids),
         status,
         sentence: format!("{sentence}{list}"),
@@ -656,27 +647,26 @@ fn address(address: &Address, ids: Ids) -> String {
 
 /// Returns the wildcard, or the live integration and how it was matched.
 fn origin(change: &Change, ids: Ids) -> Option<String> {
-    if let Some(DeclaredBy::Wildcard) = change.declared_by() {
+    if let Some(DeclaredBy::Wildcard) = change.origin.declared_by {
         return Some(r#"by "*""#.to_owned());
     }
-    let found = change.found().filter(|_| ids == Ids::Shown)?;
-    let by = found.by?;
-    Some(format!("{}, by {by}", found.id.abbreviated()))
+    let id = change.origin.integration_id.filter(|_| ids == Ids::Shown)?;
+    let by = change.origin.matched_by?;
+    Some(format!("{}, by {by}", id.abbreviated()))
 }
 
 /// Describes the live state of a changed resource, and returns the fields that the description includes.
 fn drift_words(change: &Change) -> (String, Vec<Field>) {
-    let fields = change.fields();
-    let find = |field| fields.iter().find(|change| change.field == field);
+    let find = |field| change.fields.iter().find(|change| change.field == field);
     let is_on = |value: &Option<FieldValue>| *value == Some(FieldValue::Bool(true));
-    match (change.action(), change.kind()) {
+    match (change.action, change.kind) {
         (Action::Create, _) => return ("missing".to_owned(), Vec::new()),
         (Action::Delete, _) => return ("unlisted".to_owned(), Vec::new()),
         (Action::Replace, _) => return ("of another type".to_owned(), Vec::new()),
         (Action::Update, Kind::Behavior) => {
             let word = |value| if is_on(value) { "on" } else { "off" };
             if let Some(enabled) = find(Field::Enabled) {
-                let declared = match change.location() {
+                let declared = match change.origin.location {
                     Some(_) => format!("declared {}", word(&enabled.after)),
                     None => "unlisted".to_owned(),
                 };
@@ -726,10 +716,10 @@ fn sentence(words: &str) -> String {
 /// Omits defaults of created resources: an unset reference and the only known type. Deleted resources are identified by tenant and
 /// reference.
 fn is_shown(change: &Change, field: &FieldChange) -> bool {
-    match (change.action(), field.field) {
+    match (change.action, field.field) {
         (Action::Create, Field::ReferenceId) => field.after.is_some(),
         (Action::Create, Field::IntegrationType) => {
-            field.after != Some(FieldValue::Text(IntegrationType::Okta.to_string()))
+            field.after != Some(FieldValue::Text(OKTA.into()))
         }
         (Action::Delete, field) => matches!(field, Field::TenantUrl | Field::ReferenceId),
         _ => true,
@@ -747,11 +737,10 @@ fn field_value(
     is_drift: bool,
     ids: Ids,
 ) -> String {
-    let masked = |one: Option<&FieldValue>, is_generated: &dyn Fn(&str) -> bool| match one {
-        Some(FieldValue::Text(reference))
+    let masked = |one: Option<&FieldValue>, is_generated: &dyn Fn(&ReferenceId) -> bool| match one {
+        Some(FieldValue::Reference(reference))
             if ids == Ids::Masked
-                && field.field == Field::ReferenceId
-                && Uuid::parse_str(reference).is_ok()
+                && Uuid::parse_str(reference.as_str()).is_ok()
                 && is_generated(reference) =>
         {
             "generated".to_owned()
@@ -772,7 +761,7 @@ fn field_value(
     if !sources.is_empty() {
         declared.push_str(&format!("  ({})", shown(sources.join(", "))));
     }
-    match (change.action(), is_drift) {
+    match (change.action, is_drift) {
         (Action::Create, _) => declared,
         (Action::Delete, _) => live,
         (Action::Update | Action::Replace, true) => format!("declared {declared}, live {live}"),
@@ -780,12 +769,12 @@ fn field_value(
     }
 }
 
-fn is_generated(account: &AccountPlan, change: &Change, reference: &str) -> bool {
-    let Address::Integration(name) = change.address() else {
+fn is_generated(account: &AccountPlan, change: &Change, reference: &ReferenceId) -> bool {
+    let Address::Integration(name) = &change.address else {
         return false;
     };
     let own = GeneratedReferences::of(&account.account_id, name).key();
-    ReferenceId::new(reference).is_some_and(|reference| owner_key(&reference) == Some(own))
+    owner_key(reference) == Some(own)
 }
 
 /// Returns the item of an unlisted integration. An active one receives risk scores, so it comes with both ways to resolve it.
@@ -793,18 +782,18 @@ fn unlisted_integration(
     run: &Run,
     account: &AccountPlan,
     target: &Address,
-    settings: &IntegrationSettings,
+    fields: &Fields,
     facts: Vec<Fact>,
     ids: Ids,
 ) -> Item {
-    let tenant = shown(&settings.tenant_url);
+    let tenant = shown(fields.shown(Field::TenantUrl));
     let item = Item {
         severity: Severity::Unlisted,
         symbol: "?",
         title: address(target, ids),
         ..Item::default()
     };
-    if !settings.active {
+    if !fields.is_on(Field::Active) {
         return Item {
             status: format!("unlisted, inactive  {tenant}"),
             sentence: format!("{tenant} is unlisted and inactive"),
@@ -820,7 +809,7 @@ fn unlisted_integration(
         1 => String::new(),
         _ => format!("{}/", account.label()),
     };
-    let name = name_from_host(settings.tenant_url.normalized());
+    let name = name_from_host((fields.tenant_url()).map_or("", TenantUrl::normalized));
     Item {
         severity: Severity::Integration,
         label: UNLISTED_INTEGRATION,
@@ -856,7 +845,7 @@ fn adoption(name: &str, tenant: &str, id: &str) -> Vec<String> {
 fn unlisted_behaviors(run: &Run, account: &AccountPlan) -> Option<Item> {
     let behaviors = account
         .reported()
-        .filter(|one| Kind::from(&one.address) == Kind::Behavior);
+        .filter(|one| one.address.kind() == Kind::Behavior);
     let behaviors: Vec<&UnlistedResource> = behaviors.collect();
     if behaviors.is_empty() || run.format != Format::Drift {
         return None;
@@ -880,19 +869,22 @@ fn unlisted_behaviors(run: &Run, account: &AccountPlan) -> Option<Item> {
 
 /// Returns an unlisted resource with its settings, such as `imp_travel (on, high)`.
 pub(super) fn unlisted_name(unlisted: &UnlistedResource) -> String {
-    match (&unlisted.address, &unlisted.settings) {
-        (Address::Behavior(key), UnlistedSettings::Behavior(settings)) => match settings.enabled {
-            true => format!("{} (on, {})", shown(key), shown(&settings.risk_level)),
-            false => format!("{} (off)", shown(key)),
-        },
-        (_, UnlistedSettings::Integration(settings)) => {
-            let active = if settings.active {
-                "active"
-            } else {
-                "inactive"
-            };
-            format!("{} ({active})", shown(&settings.tenant_url))
+    let fields = &unlisted.fields;
+    match &unlisted.address {
+        Address::Behavior(key) if fields.is_on(Field::Enabled) => {
+            format!(
+                "{} (on, {})",
+                shown(key),
+                shown(fields.shown(Field::RiskLevel))
+            )
         }
-        (address, UnlistedSettings::Behavior(_)) => shown(address),
+        Address::Behavior(key) => format!("{} (off)", shown(key)),
+        Address::Integration(_) | Address::UnlistedIntegration(_) => {
+            let active = match fields.is_on(Field::Active) {
+                true => "active",
+                false => "inactive",
+            };
+            format!("{} ({active})", shown(fields.shown(Field::TenantUrl)))
+        }
     }
 }

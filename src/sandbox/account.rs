@@ -19,10 +19,9 @@ use super::settings::{
     AcceptedReferences, BehaviorsPut, Settings, TenantUrlForm, UniqueKey, UnsetReference,
 };
 use crate::model::account::{AccountId, LiveAccount};
-use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel};
-use crate::model::integration::{
-    Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
-};
+use crate::model::behavior::{Behavior, BehaviorKey, RiskLevel};
+use crate::model::field::{Field, Fields, OKTA};
+use crate::model::integration::{Integration, IntegrationId, ReferenceId, TenantUrl};
 use crate::model::open_enum::OpenEnum;
 use crate::model::user::{RiskEvent, UserId};
 
@@ -170,20 +169,17 @@ impl Account {
         let mut sent = body::read(bytes, |body, errors| {
             self.read_behaviors(body, errors, rule)
         })?;
-        let unset = BehaviorSettings {
-            enabled: false,
-            // Only `enabled: false` is documented.
-            risk_level: RiskLevel::Low.into(),
-        };
+        // Only `enabled: false` is documented.
+        let unset = Fields::of_behavior(false, RiskLevel::Low.into());
         for (key, behavior) in &mut self.behaviors {
             match sent.remove(key) {
-                Some(settings) => behavior.settings = settings,
-                None if rule == BehaviorsPut::Replace => behavior.settings = unset.clone(),
+                Some(fields) => behavior.fields = fields,
+                None if rule == BehaviorsPut::Replace => behavior.fields = unset.clone(),
                 None => {}
             }
         }
         let all = self.behaviors.iter();
-        let all: BTreeMap<_, _> = all.map(|(key, one)| (key, &one.settings)).collect();
+        let all: BTreeMap<_, _> = all.map(|(key, one)| (key, &one.fields)).collect();
         Ok(json!({ "behaviors": all }))
     }
 
@@ -192,7 +188,7 @@ impl Account {
         body: &Map<String, Value>,
         errors: &mut FieldErrors,
         rule: BehaviorsPut,
-    ) -> Option<BTreeMap<BehaviorKey, BehaviorSettings>> {
+    ) -> Option<BTreeMap<BehaviorKey, Fields>> {
         const AT: &str = "/behaviors";
         let sent = errors.member(body, "", "behaviors")?.as_object();
         let sent = sent.or_else(|| errors.add(AT, "must be an object"))?;
@@ -219,21 +215,18 @@ impl Account {
         settings: &Value,
         at: &str,
         errors: &mut FieldErrors,
-    ) -> Option<BehaviorSettings> {
+    ) -> Option<Fields> {
         let settings = settings.as_object();
         let settings = settings.or_else(|| errors.add(at, "must be an object"))?;
         let enabled = errors.boolean(settings, at, "enabled");
         let risk_level = OpenEnum::parse(errors.text(settings, at, "risk_level")?);
         // A level that Cloudflare added is accepted if the account uses it.
-        let mut used = self.behaviors.values().map(|one| &one.settings.risk_level);
-        if risk_level.known().is_none() && !used.any(|used| *used == risk_level) {
+        let mut used = self.behaviors.values().map(|one| one.fields.level());
+        if risk_level.known().is_none() && !used.any(|used| used == Some(&risk_level)) {
             let at = child_pointer(at, "risk_level");
             return errors.add(&at, "must be low, medium or high");
         }
-        Some(BehaviorSettings {
-            enabled: enabled?,
-            risk_level,
-        })
+        Some(Fields::of_behavior(enabled?, risk_level))
     }
 }
 
@@ -248,7 +241,7 @@ impl Account {
     pub(super) fn integration_with(&self, reference: &str) -> Result<&Integration, ApiError> {
         let mut all = self.integrations.values();
         all.find(|one| {
-            let held = one.settings.reference_id.as_ref();
+            let held = one.fields.reference_id();
             held.is_some_and(|held| held.as_str() == reference)
         })
         .ok_or_else(no_integration)
@@ -270,7 +263,7 @@ impl Account {
     pub(super) fn add_integration(
         &mut self,
         account_id: &AccountId,
-        settings: IntegrationSettings,
+        fields: Fields,
         stamp: Stamp,
     ) -> &Integration {
         let id = IntegrationId::from(uuid(stamp.serial));
@@ -281,7 +274,7 @@ impl Account {
             well_known_url: format!(
                 "https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/{id}"
             ),
-            settings,
+            fields,
         })
     }
 
@@ -296,7 +289,7 @@ impl Account {
         let held = self.integration(id)?;
         let written = self.read_integration(bytes, Some(held), stamp, settings)?;
         let integration = self.integrations.get_mut(&id).ok_or_else(no_integration)?;
-        integration.settings = written;
+        integration.fields = written;
         Ok(integration)
     }
 
@@ -313,11 +306,11 @@ impl Account {
         held: Option<&Integration>,
         stamp: Stamp,
         settings: &Settings,
-    ) -> Result<IntegrationSettings, ApiError> {
-        let held_settings = held.map(|held| &held.settings);
+    ) -> Result<Fields, ApiError> {
+        let held_fields = held.map(|held| &held.fields);
         body::read(bytes, |body, errors| {
-            let integration_type = match held_settings {
-                Some(held) => Some(held.integration_type.clone()),
+            let integration_type = match held_fields {
+                Some(held) => Some(held.shown(Field::IntegrationType)),
                 None => read_type(body, errors),
             };
             let active = match held {
@@ -332,7 +325,7 @@ impl Account {
             if let Some(Some(sent)) = &reference_id
                 && settings.references == AcceptedReferences::Providers
                 && !self.offers_identity_provider(sent.as_str())
-                && held_settings.is_none_or(|held| held.reference_id.as_ref() != Some(sent))
+                && held_fields.is_none_or(|held| held.reference_id() != Some(sent))
             {
                 errors.add::<()>("/reference_id", "must be the id of an identity provider");
             }
@@ -351,12 +344,9 @@ impl Account {
                 }
                 UnsetReference::Empty | UnsetReference::Null | UnsetReference::Absent => None,
             };
-            let read = IntegrationSettings {
-                integration_type: integration_type?,
-                tenant_url,
-                reference_id: reference_id?.or_else(generated),
-                active: active?,
-            };
+            let reference_id = reference_id?.or_else(generated);
+            let integration_type = integration_type?;
+            let read = Fields::of_integration(&integration_type, tenant_url, reference_id, active?);
             for key in &settings.unique {
                 if self.is_taken(*key, &read, held) {
                     let message = "is taken by another integration of this account";
@@ -367,20 +357,15 @@ impl Account {
         })
     }
 
-    fn is_taken(
-        &self,
-        key: UniqueKey,
-        wanted: &IntegrationSettings,
-        held: Option<&Integration>,
-    ) -> bool {
+    fn is_taken(&self, key: UniqueKey, wanted: &Fields, held: Option<&Integration>) -> bool {
         let others = self.integrations.values();
         let others = others.filter(|other| Some(other.id) != held.map(|held| held.id));
-        let mut others = others.map(|other| &other.settings);
+        let mut others = others.map(|other| &other.fields);
         match key {
             UniqueKey::ReferenceId => others.any(|other| {
-                wanted.reference_id.is_some() && other.reference_id == wanted.reference_id
+                wanted.reference_id().is_some() && other.reference_id() == wanted.reference_id()
             }),
-            UniqueKey::TenantUrl => others.any(|other| other.tenant_url == wanted.tenant_url),
+            UniqueKey::TenantUrl => others.any(|other| other.tenant_url() == wanted.tenant_url()),
         }
     }
 
@@ -393,7 +378,7 @@ impl Account {
 /// Returns an integration as the API shows it with these settings.
 pub(super) fn show(integration: &Integration, settings: &Settings) -> Value {
     let mut shown = json!(integration);
-    if integration.settings.reference_id.is_none() {
+    if integration.fields.reference_id().is_none() {
         match settings.unset_reference {
             // Unset by a direct change: shown as a string, as in the schema.
             UnsetReference::Random | UnsetReference::Empty => shown["reference_id"] = json!(""),
@@ -412,13 +397,10 @@ fn no_integration() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, 40401, "Integration not found")
 }
 
-fn read_type(
-    body: &Map<String, Value>,
-    errors: &mut FieldErrors,
-) -> Option<OpenEnum<IntegrationType>> {
-    match OpenEnum::parse(errors.text(body, "", "integration_type")?) {
-        known @ OpenEnum::Known(_) => Some(known),
-        OpenEnum::Unknown(_) => errors.add("/integration_type", "must be Okta"),
+fn read_type(body: &Map<String, Value>, errors: &mut FieldErrors) -> Option<String> {
+    match errors.text(body, "", "integration_type")? {
+        OKTA => Some(OKTA.to_owned()),
+        _ => errors.add("/integration_type", "must be Okta"),
     }
 }
 
@@ -497,8 +479,9 @@ mod tests {
         let behaviors: Vec<_> = account
             .behaviors
             .iter()
-            .map(|(key, Behavior { settings, .. })| {
-                format!("{key} {} {}", settings.enabled, settings.risk_level)
+            .map(|(key, Behavior { fields, .. })| {
+                let [enabled, level] = [Field::Enabled, Field::RiskLevel];
+                format!("{key} {} {}", fields.shown(enabled), fields.shown(level))
             })
             .collect();
         assert_eq!(

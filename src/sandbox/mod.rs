@@ -43,7 +43,8 @@ pub use settings::{
 pub use store::StoreError;
 
 use crate::model::account::{AccountId, LiveAccount};
-use crate::model::integration::{Integration, IntegrationSettings};
+use crate::model::field::Fields;
+use crate::model::integration::Integration;
 use account::Stamp;
 use rate_limit::{RateLimitStatus, RateLimits};
 use store::Store;
@@ -124,10 +125,10 @@ impl Sandbox {
     pub fn create_in_dashboard(
         &self,
         id: &AccountId,
-        settings: IntegrationSettings,
+        fields: Fields,
     ) -> Result<Integration, StoreError> {
         self.write(id, |account, stamp| {
-            Ok(account.add_integration(id, settings, stamp).clone())
+            Ok(account.add_integration(id, fields, stamp).clone())
         })
     }
 

@@ -11,11 +11,10 @@ use jiff::civil::{Date, date};
 use riskform::config::files::AllowedRoot;
 use riskform::config::load::{LoadOptions, load};
 use riskform::model::account::{DesiredAccount, LiveAccount};
-use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel};
+use riskform::model::behavior::{Behavior, BehaviorKey, RiskLevel};
 use riskform::model::context::Context;
-use riskform::model::integration::{
-    Integration, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
-};
+use riskform::model::field::{Field, FieldValue, Fields};
+use riskform::model::integration::{Integration, ReferenceId, TenantUrl};
 use riskform::model::limits::NO_LIMITS;
 use riskform::plan::{self, Format, Options, Run};
 use tempfile::TempDir;
@@ -85,13 +84,25 @@ pub(super) fn account(
 pub(super) fn fleet_plan(count: usize) -> Run {
     let directory = fleet(count);
     let mut live = live_account(2);
-    live.integrations[0].settings.reference_id = None;
-    live.integrations[1].settings.tenant_url = TenantUrl::from_live("https://unlisted.okta.com");
+    live.integrations[0]
+        .fields
+        .set(Field::ReferenceId, None.map(FieldValue::Reference));
+    live.integrations[1].fields.set(
+        Field::TenantUrl,
+        Some(FieldValue::Url(TenantUrl::from_live(
+            "https://unlisted.okta.com",
+        ))),
+    );
     let planned = accounts(directory.path()).into_iter().map(|desired| {
         let mut live = live.clone();
-        let declared = desired.integrations.values().next();
-        live.integrations[0].settings.tenant_url = declared.unwrap().tenant_url.clone();
-        live.integrations[0].settings.active = false;
+        let declared = desired.integrations.values().next().unwrap();
+        live.integrations[0].fields.set(
+            Field::TenantUrl,
+            declared.fields.get(Field::TenantUrl).cloned(),
+        );
+        live.integrations[0]
+            .fields
+            .set(Field::Active, Some(FieldValue::Bool(false)));
         let (desired, live) = (Arc::new(desired), Arc::new(live));
         plan::plan(
             &desired,
@@ -177,10 +188,7 @@ fn live_account(count: usize) -> LiveAccount {
         let behavior = Behavior {
             name: key.to_owned(),
             description: "What triggers it, in a sentence.".to_owned(),
-            settings: BehaviorSettings {
-                enabled: false,
-                risk_level: RiskLevel::Low.into(),
-            },
+            fields: Fields::of_behavior(false, RiskLevel::Low.into()),
         };
         (BehaviorKey::new(key), behavior)
     });
@@ -189,12 +197,12 @@ fn live_account(count: usize) -> LiveAccount {
         account_tag: format!("{:032x}", 1),
         created_at: "2026-01-01T00:00:00Z".to_owned(),
         well_known_url: "https://example.cloudflareaccess.com/.well-known/risk".to_owned(),
-        settings: IntegrationSettings {
-            integration_type: IntegrationType::Okta.into(),
-            tenant_url: TenantUrl::from_live(tenant(index)),
-            reference_id: ReferenceId::new(reference(index)),
-            active: true,
-        },
+        fields: Fields::of_integration(
+            "Okta",
+            TenantUrl::from_live(tenant(index)),
+            ReferenceId::new(reference(index)),
+            true,
+        ),
     });
     LiveAccount::new(BTreeMap::from(behaviors), integrations.collect())
 }

@@ -238,7 +238,7 @@ async fn each_endpoint_parses_known_and_unknown_values() {
     let written: BTreeMap<_, _> = behaviors
         .value
         .into_iter()
-        .map(|(key, behavior)| (key, behavior.settings))
+        .map(|(key, behavior)| (key, behavior.fields))
         .collect();
     let leave = async || {
         let mut attempts = Attempts::default();
@@ -250,13 +250,11 @@ async fn each_endpoint_parses_known_and_unknown_values() {
         .unwrap();
     assert_eq!(answer.request_ids.audit_log_id.as_deref(), Some("audit-7"));
     writer
-        .create_integration(leave().await, &account, &live.settings)
+        .create_integration(leave().await, &account, &live.fields)
         .await
         .unwrap();
     writer
-        .update_integration(leave().await, &account, integration, &live.settings, |_| {
-            None
-        })
+        .update_integration(leave().await, &account, integration, &live.fields, |_| None)
         .await
         .unwrap();
     writer

@@ -1,6 +1,7 @@
 //! Attribution of changes: random accounts changed by several users in several ways, checked against the account's audit log.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,12 +13,10 @@ use jiff::civil::date;
 use riskform::model::account::{AccountId, DesiredAccount, LiveAccount};
 use riskform::model::address::Address;
 use riskform::model::audit_log::{AuditEntry, AuditLog, ParsedEntry};
-use riskform::model::behavior::BehaviorSettings;
 use riskform::model::context::Context;
-use riskform::model::integration::{IntegrationField, IntegrationId};
-use riskform::plan::attribution::{
-    Attribution, BehaviorField, behavior_field, creation, deletion, integration_field,
-};
+use riskform::model::field::{FIELDS, Field, FieldValue, Fields, Kind};
+use riskform::model::integration::IntegrationId;
+use riskform::plan::attribution::{Attribution, Subject, creation, deletion, of_field};
 use riskform::plan::{Action, AttributedAction, Options, Purpose, plan};
 use riskform::sandbox::{
     ACTOR_HEADER, BASE_PATH, CONTEXT_HEADER, DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings,
@@ -113,9 +112,9 @@ impl AttributionScenario {
             (_, Some(id)) => {
                 let live = before.integrations.iter().find(|one| one.id == id).unwrap();
                 let mut body = json!({
-                    "tenant_url": live.settings.tenant_url,
-                    "reference_id": live.settings.reference_id,
-                    "active": live.settings.active,
+                    "tenant_url": live.fields.tenant_url().unwrap(),
+                    "reference_id": live.fields.reference_id(),
+                    "active": live.fields.is_on(Field::Active),
                 });
                 match self.random.u32(..5) {
                     0 => body["tenant_url"] = json!(tenant),
@@ -141,7 +140,7 @@ impl AttributionScenario {
             if !whole && key.as_str() != changed {
                 continue;
             }
-            let mut settings = json!(behavior.settings);
+            let mut settings = json!(behavior.fields);
             if key.as_str() == changed {
                 match self.random.u32(..3) {
                     0 => settings["enabled"] = json!(self.random.bool()),
@@ -165,7 +164,7 @@ impl AttributionScenario {
         }
         for gone in &before.integrations {
             if !after.integrations.iter().any(|one| one.id == gone.id) {
-                let tenant = gone.settings.tenant_url.as_str().to_owned();
+                let tenant = gone.fields.shown(Field::TenantUrl);
                 self.deleted.push((gone.id, tenant, who));
             }
         }
@@ -193,9 +192,9 @@ impl AttributionScenario {
             assert_eq!(author(told), setter.copied(), "{seed}: {about}: {told:?}");
         };
         for change in &drift.changes {
-            let address = change.address();
-            let id = change.found().map(|found| found.id);
-            for one in change.attribution() {
+            let address = &change.address;
+            let id = change.origin.integration_id;
+            for one in &change.attribution {
                 if one.action == AttributedAction::Deleted {
                     let pinned = declared.integrations[0].id;
                     let (_, _, who) = self.deleted.iter().find(|gone| gone.0 == pinned).unwrap();
@@ -210,15 +209,11 @@ impl AttributionScenario {
                     check(name.clone(), &one.attribution, self.setters.get(&name));
                 }
             }
-            let fields = change.attribution().iter().map(|one| one.fields.len());
-            let deleted = usize::from(change.action() == Action::Create);
+            let fields = change.attribution.iter().map(|one| one.fields.len());
+            let deleted = usize::from(change.action == Action::Create);
             assert_eq!(
                 fields.sum::<usize>() + deleted,
-                if deleted == 1 {
-                    1
-                } else {
-                    change.fields().len()
-                },
+                if deleted == 1 { 1 } else { change.fields.len() },
                 "RISKFORM_SEED={seed}: {change:?}"
             );
         }
@@ -262,17 +257,17 @@ fn file(live: &LiveAccount) -> DesiredAccount {
         .behaviors
         .iter()
         .map(|(key, one)| {
-            let mut declared = json!(one.settings);
+            let mut declared = json!(one.fields);
             declared["location"] = location.clone();
             (key.as_str(), declared)
         })
         .collect();
     let recorded = &live.integrations[0];
-    let settings = &recorded.settings;
+    let settings = &recorded.fields;
     serde_json::from_value(json!({
         "account_id": RECORDED_ACCOUNT, "source": "a.yaml", "behaviors": behaviors,
         "integrations": { "okta": {
-            "name": "okta", "tenant_url": settings.tenant_url, "reference_id": settings.reference_id, "active": settings.active,
+            "tenant_url": settings.tenant_url(), "reference_id": settings.reference_id(), "active": settings.is_on(Field::Active),
             "id": recorded.id, "lifecycle": { "prevent_destroy": false, "ignore_changes": [] }, "location": location
         } },
         "unlisted": { "behaviors": "keep", "integrations": "report" },
@@ -287,31 +282,15 @@ fn since() -> Timestamp {
 
 /// Returns all values of an account by name.
 fn values(live: &LiveAccount) -> BTreeMap<String, String> {
-    let behaviors = live.behaviors.iter().flat_map(|(key, behavior)| {
-        let BehaviorSettings {
-            enabled,
-            risk_level,
-        } = &behavior.settings;
-        [
-            (format!("{key} enabled"), enabled.to_string()),
-            (format!("{key} risk_level"), risk_level.to_string()),
-        ]
-    });
-    let integrations = live.integrations.iter().flat_map(|one| {
-        let (id, settings) = (one.id, &one.settings);
-        [
-            (format!("{id} tenant_url"), settings.tenant_url.to_string()),
-            (
-                format!("{id} reference_id"),
-                format!("{:?}", settings.reference_id),
-            ),
-            (format!("{id} active"), settings.active.to_string()),
-            (
-                format!("{id} integration_type"),
-                settings.integration_type.to_string(),
-            ),
-        ]
-    });
+    let values = |name: &dyn fmt::Display, kind: Kind, fields: &Fields| {
+        let specs = FIELDS.iter().filter(|spec| spec.kind == kind);
+        let values = specs.map(|spec| (format!("{name} {}", spec.field), fields.shown(spec.field)));
+        values.collect::<Vec<_>>()
+    };
+    let behaviors = live.behaviors.iter();
+    let behaviors = behaviors.flat_map(|(key, one)| values(key, Kind::Behavior, &one.fields));
+    let integrations = live.integrations.iter();
+    let integrations = integrations.flat_map(|one| values(&one.id, Kind::Integration, &one.fields));
     behaviors.chain(integrations).collect()
 }
 
@@ -319,13 +298,15 @@ fn values(live: &LiveAccount) -> BTreeMap<String, String> {
 fn attributions(log: &AuditLog, live: &LiveAccount) -> BTreeMap<String, Attribution> {
     let mut told = BTreeMap::new();
     for (key, behavior) in live.behaviors.iter() {
-        let of = |field| behavior_field(log, key, field, &behavior.settings);
-        told.insert(format!("{key} enabled"), of(BehaviorField::Enabled));
-        told.insert(format!("{key} risk_level"), of(BehaviorField::RiskLevel));
+        for (field, _) in behavior.fields.iter() {
+            let attribution = of_field(log, Subject::Behavior(key), field, &behavior.fields);
+            told.insert(format!("{key} {field}"), attribution);
+        }
     }
     for one in &live.integrations {
-        for field in IntegrationField::ALL {
-            let attribution = integration_field(log, one.id, *field, &one.settings);
+        for field in FIELDS.iter().filter(|spec| spec.kind == Kind::Integration) {
+            let field = field.field;
+            let attribution = of_field(log, Subject::Integration(one.id), field, &one.fields);
             told.insert(format!("{} {field}", one.id), attribution);
         }
     }
@@ -351,14 +332,14 @@ async fn each_value_is_attributed_to_its_author() {
         let settings: BTreeMap<_, _> = live
             .behaviors
             .iter()
-            .map(|(key, one)| (key.as_str(), &one.settings))
+            .map(|(key, one)| (key.as_str(), &one.fields))
             .collect();
         let body = json!({ "behaviors": settings });
         assert!(world.send(installer, Method::PUT, "behaviors", body).await);
         let declared = live.clone();
         let recorded = &live.integrations[0];
         let place = format!("integrations/{}", recorded.id);
-        let body = json!(recorded.settings);
+        let body = json!(recorded.fields);
         assert!(world.send(installer, Method::PUT, &place, body).await);
         for _ in 0..WRITES {
             world.write().await;
@@ -400,7 +381,11 @@ async fn each_value_is_attributed_to_its_author() {
             );
         }
         for (id, tenant, who) in &world.deleted {
-            let told = deletion(&log, Some(*id), None, &tenant.parse().unwrap());
+            let told = deletion(
+                &log,
+                Some(*id),
+                &Fields::of_integration("Okta", tenant.parse().unwrap(), None, true),
+            );
             assert_eq!(
                 author(&told),
                 Some(*who),
@@ -458,8 +443,8 @@ fn recorded_and_unusual_entries_are_read() {
         )
     });
     insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r###"
-    admin@example.com dash - Behaviors(Some({BehaviorKey("sentinel_one"): LoggedBehavior { enabled: Some(false), risk_level: Some(Known(High)) }}))
-    admin@example.com api_token riskform Created(Some(IntegrationId(4cfe8442-664b-4915-acd4-b39cd65c4314)), Some(LoggedIntegration { integration_type: Some(Known(Okta)), tenant_url: Some(TenantUrl { written: "https://example.oktapreview.com", normalized: "https://example.oktapreview.com" }), reference_id: None, active: Some(true) }))
+    admin@example.com dash - Behaviors(Some({BehaviorKey("sentinel_one"): {Enabled: Some(Bool(false)), RiskLevel: Some(Level(Known(High)))}}))
+    admin@example.com api_token riskform Created(Some(IntegrationId(4cfe8442-664b-4915-acd4-b39cd65c4314)), Some({IntegrationType: Some(Text("Okta")), TenantUrl: Some(Url(TenantUrl { written: "https://example.oktapreview.com", normalized: "https://example.oktapreview.com" })), Active: Some(Bool(true))}))
     the account itself api_token - Deleted(IntegrationId(0d5e7916-0b18-4a22-839f-b82e33a87843))
     Irrelevant
     "###);
@@ -548,7 +533,9 @@ async fn value_missing_in_the_log_has_no_author() {
         .sandbox
         .edit(&account(), |account| {
             for behavior in account.behaviors.values_mut() {
-                behavior.settings.enabled = true;
+                behavior
+                    .fields
+                    .set(Field::Enabled, Some(FieldValue::Bool(true)));
             }
         })
         .unwrap();

@@ -15,6 +15,7 @@ use riskform::api::{Client, Credentials, Transport};
 use riskform::apply::{ApplyContext, ApplyEvent, ApplyResult, Outcome, WriteKind, apply};
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::context::Context;
+use riskform::model::field::{Field, FieldValue};
 use riskform::model::integration::{Integration, ReferenceId, TenantUrl};
 use riskform::model::open_enum::OpenEnum;
 use riskform::plan::{AccountPlan, NoteKind, plan};
@@ -318,8 +319,12 @@ async fn ineffective_update_stops_deletes_of_unlisted_integrations() {
                 let sent: Value = serde_json::from_slice(&body).unwrap();
                 let held = sandbox.live(&account_id()).integrations;
                 let mut shown = json!(
-                    held.iter()
-                        .find(|live| live.settings.tenant_url.as_str().contains("sales"))
+                    held.iter().find(|live| live
+                        .fields
+                        .tenant_url()
+                        .unwrap()
+                        .as_str()
+                        .contains("sales"))
                 );
                 shows(&mut shown, &sent);
                 ok(&shown)
@@ -508,7 +513,9 @@ async fn own_duplicate_is_deleted_if_older_ones_appeared() {
 #[tokio::test(start_paused = true)]
 async fn own_duplicate_stays_if_the_older_one_is_not_as_active_as_declared() {
     let mut older = integration(1, "sales", REFERENCE);
-    older.settings.active = false;
+    older
+        .fields
+        .set(Field::Active, Some(FieldValue::Bool(false)));
     let desired = desired(
         json!({}),
         &[("sales", "sales", json!({ "reference_id": REFERENCE }))],
@@ -549,7 +556,8 @@ async fn own_duplicate_stays_if_somebody_changed_it() {
                     let response = next.run(request).await;
                     if is_create {
                         let mut now = sandbox.live(&account_id());
-                        now.integrations[1].settings.active = false;
+                        let off = Some(FieldValue::Bool(false));
+                        now.integrations[1].fields.set(Field::Active, off);
                         let edited = sandbox.edit(&account_id(), |account| *account = now.into());
                         edited.unwrap();
                     }
@@ -695,12 +703,17 @@ async fn value_raised_while_the_write_waits_is_not_lowered() {
         let now = case.sandbox.live(&account_id());
         assert_eq!(
             now.behaviors[&"high_dlp".into_key()]
-                .settings
-                .risk_level
+                .fields
+                .level()
+                .unwrap()
                 .to_string(),
             "high"
         );
-        assert!(!now.behaviors[&"sentinel_one".into_key()].settings.enabled);
+        assert!(
+            !now.behaviors[&"sentinel_one".into_key()]
+                .fields
+                .is_on(Field::Enabled)
+        );
     }
 }
 
@@ -729,19 +742,32 @@ async fn fields_changed_since_the_plan_decide_what_is_sent() {
         // An undeclared reference, an ignored field, and a value that already equals the declared one.
         (
             moved(json!({})),
-            |live| live.integrations[0].settings.reference_id = ReferenceId::new("other"),
+            |live| {
+                live.integrations[0].fields.set(
+                    Field::ReferenceId,
+                    ReferenceId::new("other").map(FieldValue::Reference),
+                )
+            },
             &["done"],
         ),
         (
             moved(ignored),
-            |live| live.integrations[0].settings.active = false,
+            |live| {
+                live.integrations[0]
+                    .fields
+                    .set(Field::Active, Some(FieldValue::Bool(false)))
+            },
             &["done"],
         ),
         (
             moved(json!({})),
             |live| {
-                live.integrations[0].settings.tenant_url =
-                    TenantUrl::from_live("https://moved.okta.com")
+                live.integrations[0].fields.set(
+                    Field::TenantUrl,
+                    Some(FieldValue::Url(TenantUrl::from_live(
+                        "https://moved.okta.com",
+                    ))),
+                )
             },
             &["done"],
         ),
@@ -749,8 +775,12 @@ async fn fields_changed_since_the_plan_decide_what_is_sent() {
         (
             moved(json!({})),
             |live| {
-                live.integrations[0].settings.tenant_url =
-                    TenantUrl::from_live("https://third.okta.com")
+                live.integrations[0].fields.set(
+                    Field::TenantUrl,
+                    Some(FieldValue::Url(TenantUrl::from_live(
+                        "https://third.okta.com",
+                    ))),
+                )
             },
             &[
                 "not attempted: changed since the plan: integration.sales: tenant_url changed from \"https://sales.okta.com\" to \"https://third.okta.com\"",
@@ -758,7 +788,11 @@ async fn fields_changed_since_the_plan_decide_what_is_sent() {
         ),
         (
             moved(json!({})),
-            |live| live.integrations[0].settings.active = false,
+            |live| {
+                live.integrations[0]
+                    .fields
+                    .set(Field::Active, Some(FieldValue::Bool(false)))
+            },
             &[
                 "not attempted: changed since the plan: integration.sales: active changed from true to false",
             ],
@@ -771,7 +805,11 @@ async fn fields_changed_since_the_plan_decide_what_is_sent() {
         // The integration to delete.
         (
             desired(json!({}), &[]),
-            |live| live.integrations[0].settings.active = false,
+            |live| {
+                live.integrations[0]
+                    .fields
+                    .set(Field::Active, Some(FieldValue::Bool(false)))
+            },
             &[
                 "not attempted: changed since the plan: integration[00000000-0000-4000-8000-000000000001]: active changed from true to false",
             ],
@@ -806,10 +844,13 @@ async fn fields_changed_since_the_plan_decide_what_is_sent() {
             assert_eq!(case.integrations(), now.integrations);
         }
         for live in case.integrations().iter().filter(|_| !stale) {
-            let before = &now.integrations[0].settings;
+            let before = &now.integrations[0].fields;
             assert_eq!(
-                (&live.settings.reference_id, live.settings.active),
-                (&before.reference_id, before.active)
+                (
+                    &live.fields.reference_id(),
+                    live.fields.is_on(Field::Active)
+                ),
+                (&before.reference_id(), before.is_on(Field::Active))
             );
         }
     }
@@ -895,7 +936,11 @@ async fn behavior_missing_from_a_read_is_not_left_out_of_the_write() {
             usize::from(outcome == "done")
         );
         let now = case.sandbox.live(&account_id());
-        assert!(now.behaviors[&"high_dlp".into_key()].settings.enabled);
+        assert!(
+            now.behaviors[&"high_dlp".into_key()]
+                .fields
+                .is_on(Field::Enabled)
+        );
     }
 }
 
@@ -943,7 +988,7 @@ async fn reference_taken_by_another_run_is_not_unknown_to_the_server() {
     };
     let wanted = || desired(json!({}), &[("sales", "sales", json!({}))]);
     let generated = |case: &Case| {
-        case.plan().operations[0].call.body().unwrap()["reference_id"]
+        case.plan().operations[0].request.body.as_ref().unwrap()["reference_id"]
             .as_str()
             .unwrap()
             .to_owned()
@@ -1057,10 +1102,10 @@ async fn interrupted_inactive_create_is_finished_by_the_next_run() {
     let case = Case::new(wanted, live(Vec::new()), Settings::default()).with_faults(rules);
     let applied = case.apply().await;
     assert_outcomes(&applied, &["done", "unknown: "]);
-    assert!(!applied.is_complete() && case.integrations()[0].settings.active);
+    assert!(!applied.is_complete() && case.integrations()[0].fields.is_on(Field::Active));
     let applied = case.apply().await;
     assert_outcomes(&applied, &["done"]);
-    assert!(applied.is_complete() && !case.integrations()[0].settings.active);
+    assert!(applied.is_complete() && !case.integrations()[0].fields.is_on(Field::Active));
 }
 
 /// Case 9.
@@ -1137,7 +1182,8 @@ async fn other_declared_value_that_differs_in_the_end_is_mentioned() {
                     if is_write {
                         let mut now = sandbox.live(&account_id());
                         let raised = now.behaviors.get_mut(&"high_dlp".into_key()).unwrap();
-                        raised.settings.risk_level = OpenEnum::parse("high");
+                        let high = FieldValue::Level(OpenEnum::parse("high"));
+                        raised.fields.set(Field::RiskLevel, Some(high));
                         let edited = sandbox.edit(&account_id(), |account| *account = now.into());
                         edited.unwrap();
                     }

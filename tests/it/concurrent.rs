@@ -13,9 +13,8 @@ use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse;
 use insta::assert_snapshot;
 use riskform::model::account::{AccountId, LiveAccount};
-use riskform::model::integration::{
-    Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
-};
+use riskform::model::field::Fields;
+use riskform::model::integration::{Integration, IntegrationId, ReferenceId, TenantUrl};
 use riskform::sandbox::{RECORDED_ACCOUNT, Sandbox, Settings};
 use serde_json::json;
 use tokio::sync::Barrier;
@@ -92,7 +91,7 @@ fn concurrent_runs_leave_one_integration_each() {
         .integrations
         .iter()
         .filter(|live| !before.contains(&live.id))
-        .map(|live| live.settings.tenant_url.as_str())
+        .map(|live| live.fields.tenant_url().unwrap().as_str())
         .collect();
     tenants.sort_unstable();
     assert_eq!(
@@ -165,12 +164,12 @@ fn with_a_person(
         // API times are whole seconds, and the order matters.
         let a_moment = || tokio::time::sleep(Duration::from_millis(1_100));
         let create = move || {
-            let settings = IntegrationSettings {
-                integration_type: IntegrationType::Okta.into(),
-                tenant_url: TenantUrl::from_live("https://one.okta.com"),
-                reference_id: ReferenceId::new("r1"),
-                active: true,
-            };
+            let settings = Fields::of_integration(
+                "Okta",
+                TenantUrl::from_live("https://one.okta.com"),
+                ReferenceId::new("r1"),
+                true,
+            );
             let created = sandbox.create_in_dashboard(&account(), settings).unwrap();
             made.set(created.id).unwrap();
         };

@@ -125,9 +125,7 @@ async fn assert_converges(world: &Scenario, unknowns: ApiVariant) -> Result<Tall
             .operations
             .iter()
             .filter(|operation| {
-                operation
-                    .call
-                    .body()
+                (operation.request.body.as_ref())
                     .is_some_and(|body| body.to_string().contains(".parked.invalid"))
             })
             .count(),
@@ -231,16 +229,16 @@ fn as_printed<'p>(
     let mut order: Vec<Step<'p>> = Vec::new();
     for request in sent {
         let is_it = |(operation, _): &Step<'p>| {
-            let mut path = operation.call.path(&planned.account_id);
+            let mut path = operation.request.path.clone();
             for (operation, made) in &made {
                 if let Some(id) = made {
                     let placeholder = format!("{{result:{}}}", operation.id);
                     path = path.replace(&placeholder, &id.to_string());
                 }
             }
-            request.method.as_str() == operation.call.method().as_str()
+            request.method.as_str() == operation.request.method.as_str()
                 && request.path == path
-                && request.body == operation.call.body()
+                && request.body == operation.request.body
         };
         let found = left.iter().position(is_it);
         prop_assert!(found.is_some(), "{:?} was printed nowhere", request);
@@ -269,7 +267,7 @@ fn assert_only_planned_writes(
         let announced = planned
             .changes
             .iter()
-            .any(|change| change.found().is_some_and(|found| found.id == live.id));
+            .any(|change| change.origin.integration_id == Some(live.id));
         let touched = sent
             .iter()
             .any(|request| request.path.ends_with(&live.id.to_string()));
@@ -298,9 +296,9 @@ fn assert_identities_stable<'p>(
     let identities = |live: &LiveAccount| -> Result<BTreeMap<Name, IntegrationId>, TestCaseError> {
         let found = matches(&world.desired, live);
         prop_assert!(found.errors.is_empty(), "{:?}", found.errors);
-        let entries = found.entries().iter();
+        let entries = found.entries.iter();
         Ok(entries
-            .filter_map(|entry| Some((entry.declared.name.clone(), entry.found?.0.id)))
+            .filter_map(|entry| Some((entry.name.clone(), entry.found?.0.id)))
             .collect())
     };
     let mut expected = identities(before)?;
@@ -308,9 +306,9 @@ fn assert_identities_stable<'p>(
         if let Address::Integration(name) = &operation.address {
             if let Some(made) = made {
                 expected.insert(name.clone(), made);
-            } else if operation.call.method() == riskform::plan::Method::Delete {
+            } else if operation.request.method == riskform::plan::Method::Delete {
                 let replaced = planned.changes.iter().any(|change| {
-                    *change.address() == operation.address && change.action() == Action::Replace
+                    change.address == operation.address && change.action == Action::Replace
                 });
                 prop_assert!(replaced);
                 expected.remove(name);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use axum::http::Method;
 use riskform::apply::{ApplyResult, Outcome};
-use riskform::model::account::{DesiredAccount, UnlistedIntegrations};
+use riskform::model::account::{DesiredAccount, UnlistedPolicy};
+use riskform::model::field::Field;
 use riskform::model::integration::{ReferenceId, TenantUrl};
 use riskform::plan::{AccountPlan, NoteKind};
 use riskform::sandbox::{AcceptedReferences, Settings, UnsetReference};
@@ -19,7 +20,7 @@ use crate::worlds::account_id;
 fn desired(entry: &str) -> DesiredAccount {
     let mut desired = notation::desired(&[entry]);
     desired.account_id = account_id();
-    desired.unlisted.integrations = UnlistedIntegrations::Delete;
+    desired.unlisted.integrations = UnlistedPolicy::Delete;
     desired
 }
 
@@ -50,7 +51,7 @@ impl CreateScenario {
         let live = self.world.live().integrations;
         let tenants = live
             .iter()
-            .map(|live| live.settings.tenant_url.as_str().replace("https://", ""));
+            .map(|live| live.fields.shown(Field::TenantUrl).replace("https://", ""));
         let mut tenants: Vec<String> = tenants.collect();
         tenants.sort();
         tenants
@@ -180,7 +181,7 @@ async fn new_integration_of_the_tenant_stops_the_create() {
     let reference = ReferenceId::new("theirs");
     let theirs = live
         .iter()
-        .find(|live| live.settings.reference_id == reference);
+        .find(|live| live.fields.reference_id() == reference.as_ref());
     let expected = format!(
         "found a new integration {} for this tenant with reference_id theirs instead of r1; stopped",
         theirs.unwrap().id

@@ -1,6 +1,7 @@
 //! Entries and their live integrations, with the real program: identity providers, ambiguity and `destroy`.
 
 use insta::assert_snapshot;
+use riskform::model::field::Field;
 use riskform::model::integration::Integration;
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::{Value, json};
@@ -83,7 +84,7 @@ fn apply_resolves_the_identity_provider_again_after_the_prompt() {
     terminal.send_line("yes").unwrap();
     terminal.exp_string("Apply complete").unwrap();
     let live = server.live().integrations.into_iter();
-    let references = live.filter_map(|one| Some(one.settings.reference_id?.to_string()));
+    let references = live.filter_map(|one| Some(one.fields.reference_id()?.to_string()));
     assert_eq!(references.collect::<Vec<_>>(), [OTHER]);
 }
 
@@ -198,5 +199,5 @@ fn destroy_skips_ambiguous_entries() {
     assert_eq!((server.writes(), ids(&server).len()), (1, 2));
     let behaviors = server.live().behaviors;
     let high_dlp = behaviors.iter().find(|(key, _)| key.as_str() == "high_dlp");
-    assert!(!high_dlp.unwrap().1.settings.enabled);
+    assert!(!high_dlp.unwrap().1.fields.is_on(Field::Enabled));
 }

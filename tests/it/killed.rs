@@ -9,8 +9,8 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use riskform::model::account::LiveAccount;
-use riskform::model::behavior::BehaviorSettings;
-use riskform::model::integration::{Integration, IntegrationId, IntegrationSettings};
+use riskform::model::field::Fields;
+use riskform::model::integration::{Integration, IntegrationId};
 use riskform::sandbox::{BehaviorsPut, Sandbox, Settings};
 use serde_json::{Value, json};
 
@@ -156,8 +156,8 @@ fn live() -> LiveAccount {
 /// Returns the account's state without the IDs of created integrations, which differ between runs.
 #[derive(Debug, PartialEq)]
 struct FinalState {
-    behaviors: Vec<BehaviorSettings>,
-    integrations: Vec<(Option<IntegrationId>, IntegrationSettings)>,
+    behaviors: Vec<Fields>,
+    integrations: Vec<(Option<IntegrationId>, Fields)>,
 }
 
 fn settled(sandbox: &Sandbox) -> FinalState {
@@ -166,19 +166,15 @@ fn settled(sandbox: &Sandbox) -> FinalState {
     let mut integrations: Vec<_> = now
         .integrations
         .into_iter()
-        .map(|live| {
-            (
-                Some(live.id).filter(|id| before.contains(id)),
-                live.settings,
-            )
-        })
+        .map(|live| (Some(live.id).filter(|id| before.contains(id)), live.fields))
         .collect();
-    integrations.sort_by_key(|(_, settings)| settings.tenant_url.normalized().to_owned());
+    integrations
+        .sort_by_key(|(_, settings)| settings.tenant_url().unwrap().normalized().to_owned());
     FinalState {
         behaviors: now
             .behaviors
             .into_values()
-            .map(|behavior| behavior.settings)
+            .map(|behavior| behavior.fields)
             .collect(),
         integrations,
     }

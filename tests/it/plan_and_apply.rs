@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 use insta::assert_snapshot;
+use riskform::model::field::Field;
 use riskform::model::integration::ReferenceId;
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::json;
@@ -255,8 +256,8 @@ fn change_during_the_prompt_is_shown_and_asked_about() {
             .values()
             .next()
             .unwrap()
-            .settings
-            .enabled
+            .fields
+            .is_on(Field::Enabled)
     );
 }
 
@@ -279,9 +280,9 @@ fn identity_provider_is_found_by_its_name() {
     let live = server.live().integrations;
     let corp = live
         .iter()
-        .find(|one| one.settings.tenant_url.as_str() == "https://corp.okta.com");
+        .find(|one| one.fields.shown(Field::TenantUrl) == "https://corp.okta.com");
     let expected = ReferenceId::new("3701e70b-5de4-4d9d-8972-f5aa994d9057");
-    assert_eq!(corp.unwrap().settings.reference_id, expected);
+    assert_eq!(corp.unwrap().fields.reference_id(), expected.as_ref());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! and files and their names, hold such lines here, and no output of the real program does: each format, each command, each error.
 
 use riskform::model::behavior::BehaviorKey;
+use riskform::model::field::{Field, FieldValue};
 use riskform::model::integration::ReferenceId;
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::Value;
@@ -32,7 +33,10 @@ fn hostile() -> (SandboxServer, TestDir) {
                 .insert(BehaviorKey::new(key), behavior.clone());
         }
         for integration in account.integrations.values_mut() {
-            integration.settings.reference_id = ReferenceId::new("##[add-mask]live");
+            integration.fields.set(
+                Field::ReferenceId,
+                ReferenceId::new("##[add-mask]live").map(FieldValue::Reference),
+            );
         }
     });
     let at = "2026-01-01T00:00:00Z";

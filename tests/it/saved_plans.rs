@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use insta::assert_snapshot;
+use riskform::model::field::{Field, FieldValue};
 use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Settings};
 use serde_json::{Value, json};
 
@@ -64,10 +65,9 @@ fn stale_plan_names_each_changed_field() {
     let (server, workplace) = with_saved_plan();
     server.set_enabled("high_dlp", false);
     server.edit(|account| {
-        account
-            .integrations
-            .values_mut()
-            .for_each(|one| one.settings.active = false);
+        for one in account.integrations.values_mut() {
+            one.fields.set(Field::Active, Some(FieldValue::Bool(false)));
+        }
     });
     let run = workplace.line(APPLY).exits(4);
     assert_snapshot!(run.stderr, @"
@@ -337,7 +337,7 @@ fn rollback_file_restores_the_settings_and_is_never_overwritten() {
     assert!(server.requests().is_empty());
     let settings = || {
         let live = server.live();
-        let integrations = live.integrations.into_iter().map(|one| one.settings);
+        let integrations = live.integrations.into_iter().map(|one| one.fields);
         (live.behaviors, integrations.collect::<Vec<_>>())
     };
     let before = settings();

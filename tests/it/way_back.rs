@@ -9,7 +9,7 @@ use proptest::test_runner::TestCaseError;
 use riskform::api::Transport;
 use riskform::config::export::previous;
 use riskform::model::account::{DesiredAccount, LiveAccount};
-use riskform::model::integration::IntegrationSettings;
+use riskform::model::field::{Field, Fields};
 use riskform::plan::{Action, Guard, Options, describe};
 
 use crate::support::json::load_file;
@@ -71,7 +71,7 @@ async fn there_and_back(world: &Scenario, unknowns: ApiVariant) -> Result<Way, T
         && before
             .behaviors
             .values()
-            .all(|behavior| behavior.settings.risk_level.known().is_some());
+            .all(|behavior| behavior.fields.level().unwrap().known().is_some());
     let live = sandbox.live(&account_id());
     let back = match planned(&saved, &live, &Options::default()) {
         Ok(back) => back,
@@ -122,19 +122,16 @@ fn load_text(yaml: &str) -> Result<DesiredAccount, TestCaseError> {
 /// A file cannot unset a reference, so a new reference is kept, and another entry may need it.
 fn lacks_a_reference(live: &LiveAccount) -> bool {
     let mut integrations = live.integrations.iter();
-    integrations.any(|live| live.settings.reference_id.is_none())
+    integrations.any(|live| live.fields.reference_id().is_none())
 }
 
 fn shares_keys(live: &LiveAccount) -> bool {
-    let all = || {
-        live.integrations
-            .iter()
-            .map(|live| (live.id, &live.settings))
-    };
+    let all = || live.integrations.iter().map(|live| (live.id, &live.fields));
     all().any(|(id, one)| {
         all().any(|(other_id, other)| {
-            let reference = one.reference_id.is_some() && one.reference_id == other.reference_id;
-            id != other_id && (reference || one.tenant_url == other.tenant_url)
+            let reference =
+                one.reference_id().is_some() && one.reference_id() == other.reference_id();
+            id != other_id && (reference || one.tenant_url() == other.tenant_url())
         })
     })
 }
@@ -145,19 +142,22 @@ fn check_settings(
     declarable: bool,
 ) -> Result<(), TestCaseError> {
     for (key, behavior) in &before.behaviors {
-        let (was, is) = (&behavior.settings, &now.behaviors[key].settings);
-        prop_assert_eq!(was.enabled, is.enabled, "{}", key);
-        if was.risk_level.known().is_some() {
-            prop_assert_eq!(&was.risk_level, &is.risk_level, "{}", key);
+        let (was, is) = (&behavior.fields, &now.behaviors[key].fields);
+        let field = |field| (was.get(field), is.get(field));
+        let (before, after) = field(Field::Enabled);
+        prop_assert_eq!(before, after, "{}", key);
+        if was.level().unwrap().known().is_some() {
+            let (before, after) = field(Field::RiskLevel);
+            prop_assert_eq!(before, after, "{}", key);
         }
     }
     // A reference cannot be cleared: a generated one may remain.
-    let unset = |settings: &IntegrationSettings| settings.reference_id.is_none();
+    let unset = |settings: &Fields| settings.reference_id().is_none();
     let unset: BTreeSet<String> = before
         .integrations
         .iter()
-        .filter(|live| unset(&live.settings))
-        .map(|live| live.settings.tenant_url.normalized().to_owned())
+        .filter(|live| unset(&live.fields))
+        .map(|live| live.fields.tenant_url().unwrap().normalized().to_owned())
         .collect();
     let (was, is) = (settings(before, &unset), settings(now, &unset));
     if declarable {
@@ -174,16 +174,12 @@ fn check_settings(
 fn settings(live: &LiveAccount, unset: &BTreeSet<String>) -> BTreeMap<String, usize> {
     let mut settings = BTreeMap::new();
     for integration in &live.integrations {
-        let IntegrationSettings {
-            integration_type,
-            tenant_url,
-            reference_id,
-            active,
-        } = &integration.settings;
-        let tenant_url = tenant_url.normalized();
-        let reference_id = reference_id
-            .as_ref()
-            .filter(|_| !unset.contains(tenant_url));
+        let fields = &integration.fields;
+        let tenant_url = fields.tenant_url().unwrap().normalized();
+        let reference_id = fields.reference_id();
+        let reference_id = reference_id.filter(|_| !unset.contains(tenant_url));
+        let [integration_type, active] =
+            [Field::IntegrationType, Field::Active].map(|field| fields.shown(field));
         let one = format!("{integration_type} {tenant_url} {reference_id:?} {active}");
         *settings.entry(one).or_default() += 1;
     }

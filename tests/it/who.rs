@@ -79,7 +79,7 @@ fn set_live_behaviors(server: &SandboxServer, behaviors: Value) {
     let edited = server.sandbox.edit(&account(), |account| {
         for (key, behavior) in &mut account.behaviors {
             if let Some(settings) = behaviors.get(key.as_str()) {
-                behavior.settings = serde_json::from_value(settings.clone()).unwrap();
+                behavior.fields = serde_json::from_value(settings.clone()).unwrap();
             }
         }
         account.integrations.clear();

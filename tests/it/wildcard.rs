@@ -1,6 +1,7 @@
 //! The wildcard entry `"*"` with the real program. The planner's own tests cover its rules.
 
-use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, RiskLevel};
+use riskform::model::behavior::{Behavior, BehaviorKey, RiskLevel};
+use riskform::model::field::{Field, Fields};
 use riskform::model::open_enum::OpenEnum;
 use riskform::sandbox::Settings;
 
@@ -19,14 +20,10 @@ unlisted: { behaviors: disable, integrations: keep }
 
 /// Cloudflare adds a behavior.
 fn offer_another(server: &SandboxServer) {
-    let settings = BehaviorSettings {
-        enabled: false,
-        risk_level: OpenEnum::Known(RiskLevel::Low),
-    };
     let another = Behavior {
         name: "Novel".into(),
         description: String::new(),
-        settings,
+        fields: Fields::of_behavior(false, OpenEnum::Known(RiskLevel::Low)),
     };
     server.edit(|account| account.behaviors.insert(BehaviorKey::new("novel"), another));
 }
@@ -52,7 +49,7 @@ fn wildcard_covers_unnamed_and_new_behaviors() {
     workplace.line("drift").exits(2).says("behavior.novel");
     let enabled = || {
         let live = server.live().behaviors.into_iter();
-        let enabled = live.filter(|(_, one)| one.settings.enabled);
+        let enabled = live.filter(|(_, one)| one.fields.is_on(Field::Enabled));
         enabled.map(|(key, _)| key.to_string()).collect::<Vec<_>>()
     };
     // `imp_travel: null` excludes it from the wildcard and from `unlisted: disable`.

@@ -206,7 +206,7 @@ async fn find_integration(
             .parse()
             .map_err(|error| CommandError::new(ErrorKind::Usage, error))?;
         let mut found = reader.integrations(id).await?.value;
-        found.retain(|integration| integration.settings.tenant_url == url);
+        found.retain(|integration| integration.fields.tenant_url() == Some(&url));
         return match found.len() {
             1 => Ok(found.remove(0)),
             0 => Err(not_found(format!(
@@ -245,8 +245,8 @@ async fn find_integration(
     if let Some(error) = matches.errors.iter().find(|one| one.address == address) {
         return Err(plan_error(std::slice::from_ref(error)).into());
     }
-    let mut entries = matches.entries().iter();
-    let entry = entries.find(|entry| entry.declared.name == name);
+    let mut entries = matches.entries.iter();
+    let entry = entries.find(|entry| *entry.name == name);
     match entry.and_then(|entry| entry.found) {
         Some((integration, _)) => Ok(integration.clone()),
         None => Err(not_found(format!("{address} matches no live integration"))),

@@ -19,9 +19,10 @@ use crate::cli::io::environment;
 use crate::cli::io::files::AppendTarget;
 use crate::cli::io::output::Output;
 use crate::model::account::AccountId;
+use crate::model::address::Address;
 use crate::model::integration::IntegrationId;
 use crate::model::text::escape_invisible_json;
-use crate::plan::{Effect, OperationId};
+use crate::plan::{Change, FieldChange, OperationId};
 
 /// An audit log open for appending.
 pub(crate) struct AuditLog {
@@ -49,10 +50,16 @@ struct LogLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     integration_id: Option<IntegrationId>,
     /// Changed fields with old and new values. Empty for a reset.
-    #[serde(skip_serializing_if = "<[Effect]>::is_empty")]
-    changes: &'a [Effect],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changes: Vec<ChangedFields<'a>>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     result: Option<CallResult<'a>>,
+}
+
+#[derive(Serialize)]
+struct ChangedFields<'a> {
+    address: &'a Address,
+    fields: &'a [FieldChange],
 }
 
 #[derive(Serialize)]
@@ -99,7 +106,7 @@ impl AuditLog {
     pub(crate) fn observe(
         &self,
         account_id: &AccountId,
-        effects: &BTreeMap<OperationId, Vec<Effect>>,
+        effects: &BTreeMap<OperationId, Vec<Change>>,
         event: &ApplyEvent<'_>,
     ) -> anyhow::Result<()> {
         let (write, result) = match event {
@@ -107,7 +114,11 @@ impl AuditLog {
             ApplyEvent::Responded(write, result) => (write, Some(*result)),
             _ => return Ok(()),
         };
-        let changes = effects.get(&write.operation).map_or(&[][..], Vec::as_slice);
+        let changes = effects.get(&write.operation).into_iter().flatten();
+        let changes = changes.map(|change| ChangedFields {
+            address: &change.address,
+            fields: &change.fields,
+        });
         let line = LogLine {
             time: Timestamp::now(),
             run_id: self.run_id,
@@ -122,7 +133,7 @@ impl AuditLog {
             address: write.addresses,
             action: write.kind,
             integration_id: write.id,
-            changes,
+            changes: changes.collect(),
             result: result.map(CallResult::from),
         };
         // The log may be a terminal or the log of a CI job.

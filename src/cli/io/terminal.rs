@@ -127,7 +127,7 @@ fn operation_label(label: &str, operation: &Operation) -> String {
     let address = address.to_string();
     format!(
         "{} {label}{}{further}",
-        operation.call.method(),
+        operation.request.method,
         EscapeInvisible(&address)
     )
 }

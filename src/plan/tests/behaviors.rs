@@ -24,17 +24,17 @@ fn declare(desired: &mut DesiredAccount, lines: &[&str]) {
 #[test]
 fn a_star_covers_what_is_not_named() {
     // Live: dlp=true/medium, edr=false/medium, imp=true/extreme.
-    let table: &[(&[&str], UnlistedBehaviors, Option<&str>, usize, usize)] = &[
+    let table: &[(&[&str], UnlistedPolicy, Option<&str>, usize, usize)] = &[
         (
             &["* true -"],
-            UnlistedBehaviors::Disable,
+            UnlistedPolicy::Disable,
             Some("dlp=true/medium edr=true/medium imp=true/extreme"),
             2,
             0,
         ),
         (
             &["* true high", "dlp - low"],
-            UnlistedBehaviors::Report,
+            UnlistedPolicy::Report,
             Some("dlp=true/low edr=true/high imp=true/high"),
             0,
             0,
@@ -42,7 +42,7 @@ fn a_star_covers_what_is_not_named() {
         // A named one takes from the star what it leaves out.
         (
             &["* true high", "dlp - low", "edr - medium"],
-            UnlistedBehaviors::Report,
+            UnlistedPolicy::Report,
             Some("dlp=true/low edr=true/medium imp=true/high"),
             0,
             0,
@@ -50,14 +50,14 @@ fn a_star_covers_what_is_not_named() {
         // What is not managed is neither covered nor unlisted.
         (
             &["* false -", "dlp null"],
-            UnlistedBehaviors::Disable,
+            UnlistedPolicy::Disable,
             Some("dlp=true/medium edr=false/medium imp=false/extreme"),
             1,
             0,
         ),
         (
             &["dlp null", "edr false -"],
-            UnlistedBehaviors::Report,
+            UnlistedPolicy::Report,
             None,
             1,
             1,

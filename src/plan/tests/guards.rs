@@ -211,7 +211,7 @@ fn guards_refuse_and_are_overridden() {
     ];
     for (name, entries, change, expected) in table {
         let mut desired = desired(entries);
-        desired.unlisted.integrations = UnlistedIntegrations::Delete;
+        desired.unlisted.integrations = UnlistedPolicy::Delete;
         let mut options = Options::default();
         change(&mut desired, &mut options);
         let live = account(&["a", "b", "c r3"]);

@@ -34,7 +34,7 @@ fn entries_are_matched_in_three_passes() {
         let live = account(integrations);
         let found = matches(&desired, &live);
         let found: Vec<(IntegrationId, MatchedBy)> = found
-            .entries()
+            .entries
             .iter()
             .filter_map(|entry| entry.found)
             .map(|(integration, by)| (integration.id, by))
@@ -177,7 +177,7 @@ fn uuids_match_without_regard_to_letter_case() {
     // Matched by its generated reference after its tenant changed, and shared keys are found.
     let plan = planned(&desired(&["x: b"]), &account(&[&format!("a {own}")]));
     assert_eq!(
-        plan.changes[0].found().unwrap().by,
+        plan.changes[0].origin.matched_by,
         Some(MatchedBy::GeneratedReference)
     );
     let live = [LOWER, UPPER].map(|reference| live_digest(&account(&[&format!("a {reference}")])));
@@ -226,7 +226,9 @@ fn ignored_reference_is_sent_as_it_is_live() {
         let plan = planned(&desired(&[entry]), &account(&[integration]));
         assert_eq!(lines(&plan), [expected], "{entry} in {integration}");
         if expected.contains('-')
-            && let OperationKind::Update { settings, .. } = &plan.operations[0].call
+            && let OperationKind::Update {
+                fields: settings, ..
+            } = &plan.operations[0].call
         {
             assert_eq!(settings.update_body().get("reference_id"), None);
         }
@@ -250,7 +252,7 @@ fn ties_are_broken_by_tenant_and_by_generated_reference() {
     for (entry, integrations, expected) in table {
         let (desired, live) = (desired(&[entry]), account(integrations));
         let found = matches(&desired, &live);
-        let entries = found.entries().iter();
+        let entries = found.entries.iter();
         let ids: Vec<IntegrationId> = entries.filter_map(|one| Some(one.found?.0.id)).collect();
         let expected: Vec<IntegrationId> = expected.iter().map(|n| id(*n)).collect();
         assert_eq!(ids, expected, "{entry} in {integrations:?}");
@@ -294,7 +296,7 @@ fn ambiguity_concerns_only_its_entries() {
     ];
     for (entries, integrations, ambiguous, candidates, unlisted) in table {
         let mut file = desired(entries);
-        file.unlisted.integrations = UnlistedIntegrations::Delete;
+        file.unlisted.integrations = UnlistedPolicy::Delete;
         file.behaviors
             .insert(BehaviorKey::new("dlp"), behavior(Some(false), None));
         let live = account(integrations);
@@ -330,7 +332,7 @@ fn ambiguity_concerns_only_its_entries() {
             };
             assert_eq!(found, ids(candidates), "{what}");
             assert!(
-                plan.changes.iter().any(|one| one.kind() == Kind::Behavior),
+                plan.changes.iter().any(|one| one.kind == Kind::Behavior),
                 "{what}"
             );
             let gone = plan.operations.iter().filter_map(|one| match one.call {
@@ -351,9 +353,10 @@ fn ambiguity_concerns_only_its_entries() {
                     let deleted = plan
                         .changes
                         .iter()
-                        .filter(|one| one.action() == Action::Delete);
-                    let deleted: Vec<IntegrationId> =
-                        deleted.filter_map(|one| Some(one.found()?.id)).collect();
+                        .filter(|one| one.action == Action::Delete);
+                    let deleted: Vec<IntegrationId> = deleted
+                        .filter_map(|one| one.origin.integration_id)
+                        .collect();
                     assert_eq!(deleted, ids(unlisted), "{what}");
                 }
                 Purpose::Destroy | Purpose::Drift => assert!(plan.is_applicable(), "{what}"),

@@ -18,20 +18,19 @@ use jiff::civil::{Date, date};
 use notation::{account, behavior, desired, id, live, location, reference};
 
 use crate::model::account::{
-    DesiredAccount, GuardMode, LiveAccount, ProtectedItem, UnlistedBehaviors, UnlistedIntegrations,
+    DesiredAccount, GuardMode, LiveAccount, ProtectedItem, UnlistedPolicy,
 };
 use crate::model::address::{Address, Name};
 use crate::model::behavior::{BehaviorKey, RiskLevel};
 use crate::model::context::Context;
-use crate::model::integration::{
-    Integration, IntegrationId, IntegrationSettings, ReferenceId, TenantUrl,
-};
+use crate::model::integration::{Integration, IntegrationId, ReferenceId, TenantUrl};
 use crate::model::open_enum::OpenEnum;
 
 use crate::plan::{
-    AccountError, AccountPlan, Action, Change, FailureKind, Format, Glob, GlobMatch, Guard,
-    IntegrationTarget, Kind, MatchedBy, NoteKind, Operation, OperationId, OperationKind, Options,
-    PlanError, Purpose, Run, SavedPlan, SavedPlanError, Status, Wave, live_digest, matches, sha256,
+    AccountError, AccountPlan, Action, Change, FailureKind, Field, FieldValue, Fields, Format,
+    Glob, GlobMatch, Guard, IntegrationTarget, Kind, MatchedBy, NoteKind, Operation, OperationId,
+    OperationKind, Options, PlanError, Purpose, Run, SavedPlan, SavedPlanError, Status, Wave,
+    live_digest, matches, sha256,
 };
 
 /// A reference as [`reference`] reads it; `parked` is one that nobody can have.
@@ -78,28 +77,32 @@ fn lines(plan: &AccountPlan) -> Vec<String> {
 
 fn line(operation: &Operation, desired: &DesiredAccount) -> String {
     let number = |id: &IntegrationId| id.to_string().trim_start_matches(['0', '-']).to_owned();
-    let settings = |settings: &IntegrationSettings| {
-        let reference = shown(settings.reference_id.as_ref(), desired);
-        let active = if settings.active { "" } else { " off" };
-        format!("{} {reference}{active}", settings.tenant_url)
+    let shown = |fields: &Fields| {
+        let reference = shown(fields.reference_id(), desired);
+        let active = if fields.is_on(Field::Active) {
+            ""
+        } else {
+            " off"
+        };
+        format!("{} {reference}{active}", fields.shown(Field::TenantUrl))
     };
     let call = match &operation.call {
         OperationKind::WriteBehaviors { complete, .. } => {
             let all: Vec<String> = complete
                 .iter()
-                .map(|(key, s)| format!("{key}={}/{}", s.enabled, s.risk_level))
+                .map(|(key, fields)| {
+                    let [enabled, level] = [Field::Enabled, Field::RiskLevel];
+                    format!("{key}={}/{}", fields.shown(enabled), fields.shown(level))
+                })
                 .collect();
             format!("PUT behaviors {}", all.join(" "))
         }
-        OperationKind::Create { settings: s } => format!("POST {}", settings(s)),
+        OperationKind::Create { fields } => format!("POST {}", shown(fields)),
         OperationKind::Update {
             subject: IntegrationTarget::Existing(id),
-            settings: s,
-        } => format!("PUT {} {}", number(id), settings(s)),
-        OperationKind::Update {
-            subject,
-            settings: s,
-        } => format!("PUT {subject} {}", settings(s)),
+            fields,
+        } => format!("PUT {} {}", number(id), shown(fields)),
+        OperationKind::Update { subject, fields } => format!("PUT {subject} {}", shown(fields)),
         OperationKind::Delete { id } => format!("DELETE {}", number(id)),
     };
     let needs: Vec<String> = operation

@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::account::{DesiredAccount, LiveAccount, Unlisted};
-use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings, DesiredBehavior, RiskLevel};
+use crate::model::account::{Declared, DesiredAccount, IgnoreChange, LiveAccount, Unlisted};
+use crate::model::address::Name;
+use crate::model::behavior::{Behavior, BehaviorKey, RiskLevel};
+use crate::model::field::{Field, FieldValue, Fields};
 use crate::model::generated_reference::GeneratedReferences;
-use crate::model::integration::{
-    DesiredIntegration, IgnoreChange, Integration, IntegrationId, IntegrationSettings,
-    IntegrationType, ReferenceId, TenantUrl,
-};
+use crate::model::integration::{Integration, IntegrationId, ReferenceId, TenantUrl};
 use crate::model::location::Location;
 use crate::model::open_enum::OpenEnum;
 
@@ -43,50 +42,45 @@ pub(crate) fn reference(word: &str) -> ReferenceId {
 /// `tenant [reference] [off] [type=X]`, e.g. `a r1 off`.
 pub(crate) fn live(n: u128, text: &str) -> Integration {
     let mut words = text.split_whitespace();
-    let mut integration = Integration {
+    let tenant_url = TenantUrl::from_live(format!("https://{}.test", words.next().unwrap()));
+    let mut fields = Fields::from_iter([
+        (Field::IntegrationType, FieldValue::Text("Okta".into())),
+        (Field::TenantUrl, FieldValue::Url(tenant_url)),
+        (Field::Active, FieldValue::Bool(true)),
+    ]);
+    for word in words {
+        let (field, value) = match word.strip_prefix("type=") {
+            Some(kind) => (Field::IntegrationType, FieldValue::Text(kind.into())),
+            None if word == "off" => (Field::Active, FieldValue::Bool(false)),
+            None => (Field::ReferenceId, FieldValue::Reference(reference(word))),
+        };
+        fields.set(field, Some(value));
+    }
+    Integration {
         id: id(n),
         account_tag: "tag".into(),
         created_at: "2026-01-01T00:00:00Z".into(),
         well_known_url: String::new(),
-        settings: IntegrationSettings {
-            integration_type: IntegrationType::Okta.into(),
-            tenant_url: TenantUrl::from_live(format!("https://{}.test", words.next().unwrap())),
-            reference_id: None,
-            active: true,
-        },
-    };
-    for word in words {
-        match word.strip_prefix("type=") {
-            Some(kind) => integration.settings.integration_type = OpenEnum::parse(kind),
-            None if word == "off" => integration.settings.active = false,
-            None => integration.settings.reference_id = Some(reference(word)),
-        }
+        fields,
     }
-    integration
 }
 
 /// `name: tenant [reference] [off] [id=N] [prevent] [ignore=field[@date]] [type=Okta]`.
-pub(crate) fn entry(text: &str) -> DesiredIntegration {
+pub(crate) fn entry(text: &str) -> (Name, Declared) {
     let (name, rest) = text.split_once(": ").unwrap();
     let mut words = rest.split_whitespace();
-    let tenant = words.next().unwrap();
-    let mut entry = DesiredIntegration {
-        name: name.parse().unwrap(),
-        integration_type: None,
-        tenant_url: format!("https://{tenant}.test").parse().unwrap(),
-        reference_id: None,
-        identity_provider: None,
-        identity_provider_org: None,
-        active: true,
-        id: None,
-        lifecycle: Default::default(),
-        location: location(),
-        variables: Default::default(),
-    };
+    let tenant: TenantUrl = format!("https://{}.test", words.next().unwrap())
+        .parse()
+        .unwrap();
+    let fields = Fields::from_iter([(Field::TenantUrl, FieldValue::Url(tenant))]);
+    let mut entry = Declared::new(fields, location());
     for word in words {
         match word.split_once('=') {
             Some(("id", n)) => entry.id = Some(id(n.parse().unwrap())),
-            Some(("type", kind)) => entry.integration_type = Some(kind.parse().unwrap()),
+            Some(("type", kind)) => {
+                let kind = FieldValue::Text(kind.into());
+                entry.fields.set(Field::IntegrationType, Some(kind));
+            }
             Some(("ignore", field)) => {
                 let (field, until) = field
                     .split_once('@')
@@ -99,12 +93,18 @@ pub(crate) fn entry(text: &str) -> DesiredIntegration {
                 });
             }
             Some(_) => panic!("unknown option {word}"),
-            None if word == "off" => entry.active = false,
+            None if word == "off" => {
+                let off = FieldValue::Bool(false);
+                entry.fields.set(Field::Active, Some(off));
+            }
             None if word == "prevent" => entry.lifecycle.prevent_destroy = true,
-            None => entry.reference_id = Some(reference(word)),
+            None => {
+                let reference = FieldValue::Reference(reference(word));
+                entry.fields.set(Field::ReferenceId, Some(reference));
+            }
         }
     }
-    entry
+    (name.parse().unwrap(), entry)
 }
 
 pub(crate) fn desired(entries: &[&str]) -> DesiredAccount {
@@ -116,11 +116,7 @@ pub(crate) fn desired(entries: &[&str]) -> DesiredAccount {
         behaviors: BTreeMap::new(),
         wildcard: None,
         unmanaged: BTreeMap::new(),
-        integrations: entries
-            .iter()
-            .map(|text| entry(text))
-            .map(|entry| (entry.name.clone(), entry))
-            .collect(),
+        integrations: entries.iter().map(|text| entry(text)).collect(),
         unlisted: Unlisted::default(),
         guards: Default::default(),
     }
@@ -141,21 +137,20 @@ pub(crate) fn account(integrations: &[&str]) -> LiveAccount {
         let behavior = Behavior {
             name: key.to_uppercase(),
             description: String::new(),
-            settings: BehaviorSettings {
-                enabled,
-                risk_level: OpenEnum::parse(level),
-            },
+            fields: behavior_fields(Some(enabled), Some(OpenEnum::parse(level))),
         };
         (BehaviorKey::new(key), behavior)
     });
     LiveAccount::new(behaviors.into(), integrations)
 }
 
-pub(crate) fn behavior(enabled: Option<bool>, risk_level: Option<RiskLevel>) -> DesiredBehavior {
-    DesiredBehavior {
-        enabled,
-        risk_level,
-        location: location(),
-        variables: Default::default(),
-    }
+fn behavior_fields(enabled: Option<bool>, level: Option<OpenEnum<RiskLevel>>) -> Fields {
+    Fields::default()
+        .with(Field::Enabled, enabled.map(FieldValue::Bool))
+        .with(Field::RiskLevel, level.map(FieldValue::Level))
+}
+
+pub(crate) fn behavior(enabled: Option<bool>, level: Option<RiskLevel>) -> Declared {
+    let fields = behavior_fields(enabled, level.map(OpenEnum::Known));
+    Declared::new(fields, location())
 }

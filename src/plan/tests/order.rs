@@ -1,7 +1,6 @@
 //! What is to be done, as calls in their order.
 
 use super::*;
-use crate::plan::{Effect, FieldValue, effects};
 
 #[test]
 fn operations_come_in_a_safe_order() {
@@ -131,7 +130,7 @@ fn operations_come_in_a_safe_order() {
     ];
     for (name, entries, integrations, expected) in table {
         let mut desired = desired(entries);
-        desired.unlisted.integrations = UnlistedIntegrations::Delete;
+        desired.unlisted.integrations = UnlistedPolicy::Delete;
         let plan = planned(&desired, &account(integrations));
         assert_eq!(lines(&plan), *expected, "{name}");
     }
@@ -168,7 +167,7 @@ fn behaviors_are_one_write_of_the_complete_map() {
     desired
         .behaviors
         .insert(BehaviorKey::new("edr"), behavior(Some(true), None));
-    desired.unlisted.behaviors = UnlistedBehaviors::Disable;
+    desired.unlisted.behaviors = UnlistedPolicy::Disable;
     assert_eq!(
         lines(&planned(&desired, &live)),
         ["1 PUT behaviors dlp=false/medium edr=true/medium imp=false/extreme"]
@@ -178,8 +177,8 @@ fn behaviors_are_one_write_of_the_complete_map() {
 #[test]
 fn destroy_touches_only_what_is_listed() {
     let mut desired = desired(&["x: a"]);
-    desired.unlisted.integrations = UnlistedIntegrations::Delete;
-    desired.unlisted.behaviors = UnlistedBehaviors::Disable;
+    desired.unlisted.integrations = UnlistedPolicy::Delete;
+    desired.unlisted.behaviors = UnlistedPolicy::Disable;
     desired
         .behaviors
         .insert(BehaviorKey::new("dlp"), behavior(Some(true), None));
@@ -209,16 +208,24 @@ fn each_operation_says_what_it_changes_from_where_the_one_before_ended() {
         Some(value) => value.to_string(),
         None => "-".to_owned(),
     };
-    let told: Vec<String> = effects(&plan)
+    let told: Vec<String> = plan
+        .effects()
         .iter()
         .flat_map(|(id, effects)| effects.iter().map(move |effect| (id, effect)))
-        .map(|(id, Effect { address, fields })| {
-            let fields = fields.iter().map(|change| {
-                let (before, after) = (value(&change.before), value(&change.after));
-                format!(" {} {before} > {after}", change.field)
-            });
-            format!("{id} {address}{}", fields.collect::<String>())
-        })
+        .map(
+            |(
+                id,
+                Change {
+                    address, fields, ..
+                },
+            )| {
+                let fields = fields.iter().map(|change| {
+                    let (before, after) = (value(&change.before), value(&change.after));
+                    format!(" {} {before} > {after}", change.field)
+                });
+                format!("{id} {address}{}", fields.collect::<String>())
+            },
+        )
         .collect();
     insta::assert_snapshot!(told.join("\n"), @r"
     1 behavior.edr enabled false > true

@@ -4,7 +4,7 @@ use fastrand::Rng;
 use serde_json::json;
 
 use super::*;
-use crate::model::account::PolicyGuardMode;
+use crate::model::account::GuardMode;
 use crate::model::context::{
     Access, AccessGroup, AccessPolicy, Context, FetchError, Fetched, IdentityProvider, Level,
     PolicyRule, PolicyRules,
@@ -379,7 +379,7 @@ fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
             violations.find(|refusal| refusal.guard == Guard::Policies)
         };
         assert_eq!(refused(&file, &Options::default()), None, "{declared:?}");
-        file.guards.policies = PolicyGuardMode::Deny;
+        file.guards.policies = GuardMode::Deny;
         let refusal = refused(&file, &Options::default());
         match expected {
             None => assert_eq!(refusal, None, "{declared:?}"),
@@ -393,7 +393,7 @@ fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
         options.overrides.allow_policies = true;
         assert_eq!(refused(&file, &options), None, "{declared:?}");
         options.limits = Arc::new(Limits {
-            policies: PolicyGuardMode::Deny,
+            policies: GuardMode::Deny,
             ..Limits::default()
         });
         let by_limits = refused(&file, &options).map(|refusal| refusal.way_past);
@@ -468,7 +468,7 @@ fn identity_providers_are_found_by_name() {
     };
     let file = resolved("Okta (corp)", "A").unwrap();
     let entry = file.integrations.values().next().unwrap();
-    assert_eq!(entry.reference_id, ReferenceId::new("i1"));
+    assert_eq!(entry.fields.shown(Field::ReferenceId), "i1");
     assert_eq!(warnings(&file), [""; 0]);
     // Resolved anew, a saved plan's name may lead elsewhere.
     assert_eq!(changed_identity_providers(&file, &providers), [""; 0]);
@@ -526,7 +526,7 @@ fn entries_with_one_identity_provider_need_pins() {
     for (entries, fails) in table {
         let mut file = desired(entries);
         for entry in file.integrations.values_mut() {
-            if entry.reference_id.is_none() {
+            if entry.fields.reference_id().is_none() {
                 entry.identity_provider = Some("Okta (corp)".to_owned());
             }
         }

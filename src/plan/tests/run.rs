@@ -9,12 +9,38 @@ fn the_digest_covers_everything_and_no_more() {
     let base = account(&["a r1", "b"]);
     let digest = crate::plan::live_digest(&base);
     let changed: [&dyn Fn(&mut LiveAccount); 6] = [
-        &|live| live.integrations[1].settings.active = false,
-        &|live| live.integrations[1].settings.reference_id = ReferenceId::new("r"),
-        &|live| live.integrations[1].settings.tenant_url = TenantUrl::from_live("https://z.test"),
-        &|live| live.integrations[1].settings.integration_type = OpenEnum::parse("Entra"),
+        &|live| {
+            live.integrations[1]
+                .fields
+                .set(Field::Active, Some(FieldValue::Bool(false)))
+        },
+        &|live| {
+            live.integrations[1].fields.set(
+                Field::ReferenceId,
+                ReferenceId::new("r").map(FieldValue::Reference),
+            )
+        },
+        &|live| {
+            live.integrations[1].fields.set(
+                Field::TenantUrl,
+                Some(FieldValue::Url(TenantUrl::from_live("https://z.test"))),
+            )
+        },
+        &|live| {
+            let entra = FieldValue::Text("Entra".into());
+            live.integrations[1]
+                .fields
+                .set(Field::IntegrationType, Some(entra))
+        },
         &|live| drop(live.integrations.pop()),
-        &|live| live.behaviors.values_mut().next().unwrap().settings.enabled = false,
+        &|live| {
+            live.behaviors
+                .values_mut()
+                .next()
+                .unwrap()
+                .fields
+                .set(Field::Enabled, Some(FieldValue::Bool(false)))
+        },
     ];
     for change in changed {
         let mut live = base.clone();
@@ -23,7 +49,10 @@ fn the_digest_covers_everything_and_no_more() {
     }
     let unchanged: [&dyn Fn(&mut LiveAccount); 3] = [
         &|live| {
-            live.integrations[0].settings.tenant_url = TenantUrl::from_live("https://A.test:443/")
+            live.integrations[0].fields.set(
+                Field::TenantUrl,
+                Some(FieldValue::Url(TenantUrl::from_live("https://A.test:443/"))),
+            )
         },
         &|live| live.integrations[0].created_at = "later".into(),
         &|live| live.behaviors.values_mut().next().unwrap().name = "renamed".into(),
@@ -44,7 +73,7 @@ fn saved() -> SavedPlan {
         "kept: k ignore=active@2027-01-01",
         "late: l id=77 ignore=active@2020-01-01",
     ]);
-    desired.unlisted.integrations = UnlistedIntegrations::Delete;
+    desired.unlisted.integrations = UnlistedPolicy::Delete;
     desired.guards.max_deletes = 5;
     desired
         .behaviors
@@ -230,7 +259,11 @@ fn edited_saved_plan_applies_what_it_shows() {
                 "{place}"
             );
             for account in &run.accounts {
-                let shown: Vec<&Address> = account.changes.iter().map(Change::address).collect();
+                let shown: Vec<&Address> = account
+                    .changes
+                    .iter()
+                    .map(|change| &change.address)
+                    .collect();
                 let mut sent = account.operations.iter().flat_map(|one| &one.addresses);
                 assert!(sent.all(|one| shown.contains(&one)), "{place} = {other}");
                 let token = account
@@ -264,7 +297,6 @@ fn saved_plan_declares_only_what_files_can() {
             "unexpected member or value at accounts.0.desired.behaviors.dlp.enabled",
         ),
         ("/unmanaged", json!({ "a": place }), "null needs"),
-        ("/integrations/new/name", json!("other"), "the name differs"),
         (
             "/integrations/new/tenant_url",
             json!("http://127.0.0.1"),

@@ -38,21 +38,25 @@ impl Server {
                 self.live.integrations.retain(|live| live.id != *id);
                 return;
             }
-            OperationKind::Create { settings } | OperationKind::Update { settings, .. } => settings,
+            OperationKind::Create { fields: settings }
+            | OperationKind::Update {
+                fields: settings, ..
+            } => settings,
         };
-        let sent = settings.reference_id.as_ref();
+        let sent = settings.reference_id();
         let sent = sent.expect("no PUT and no POST lacks a reference");
         let mut settings = settings.clone();
         match self.references {
             References::Kept => {}
-            References::Dropped => settings.reference_id = None,
+            References::Dropped => settings.set(Field::ReferenceId, None),
             References::Providers => {
-                let known = |live: &Integration| live.settings.reference_id.as_ref() == Some(sent);
+                let known = |live: &Integration| live.fields.reference_id() == Some(sent);
                 let accepted =
                     sent.as_str().starts_with('r') || self.live.integrations.iter().any(known);
                 if !accepted {
                     let random = format!("r-random-{}", self.live.integrations.len());
-                    settings.reference_id = ReferenceId::new(random);
+                    let random = ReferenceId::new(random).map(FieldValue::Reference);
+                    settings.set(Field::ReferenceId, random);
                 }
             }
         }
@@ -79,15 +83,19 @@ impl Server {
             }
         };
         for other in self.live.integrations.iter().filter(|live| live.id != id) {
-            assert_ne!(other.settings.tenant_url, settings.tenant_url, "unique");
-            if settings.reference_id.is_some() {
-                assert_ne!(other.settings.reference_id, settings.reference_id, "unique");
+            assert_ne!(other.fields.tenant_url(), settings.tenant_url(), "unique");
+            if settings.reference_id().is_some() {
+                assert_ne!(
+                    other.fields.reference_id(),
+                    settings.reference_id(),
+                    "unique"
+                );
             }
         }
         let integrations = &mut self.live.integrations;
         integrations.sort_by_key(|live| live.id);
         let target = integrations.iter_mut().find(|live| live.id == id).unwrap();
-        target.settings = settings;
+        target.fields = settings;
     }
 }
 
@@ -326,7 +334,7 @@ fn identity_outlasts_what_happens_to_a_file() {
 #[test]
 fn the_way_back_deletes_what_was_made_and_makes_what_was_deleted() {
     let mut way_back = desired(&[]);
-    way_back.unlisted.integrations = UnlistedIntegrations::Delete;
+    way_back.unlisted.integrations = UnlistedPolicy::Delete;
     let live = account(&["a ~x1"]);
     let plan = planned(&way_back, &live);
     assert_eq!(lines(&plan), ["1 DELETE 1"]);
@@ -342,10 +350,10 @@ fn a_file_copied_to_another_account_is_a_stranger_there() {
     let mut copied = desired(&["x: b"]);
     copied.account_id = "023e105f4ecef8ad9ca31a8372d0c353".parse().unwrap();
     let plan = planned(&copied, &account(&["a ~x1"]));
-    let OperationKind::Create { settings } = &plan.operations[0].call else {
+    let OperationKind::Create { fields: settings } = &plan.operations[0].call else {
         panic!("{:?}", plan.operations);
     };
-    assert_ne!(settings.reference_id, Some(reference("~x1")));
+    assert_ne!(settings.reference_id(), Some(&reference("~x1")));
 }
 
 #[test]
@@ -378,11 +386,11 @@ fn the_elder_of_exact_twins_is_the_entrys() {
         let found = matches(&desired, &live);
         match expected {
             Ok(elder) => {
-                let (taken, _) = found.entries()[0].found.unwrap();
+                let (taken, _) = found.entries[0].found.unwrap();
                 assert_eq!(taken.id, id(*elder), "{entries:?} in {integrations:?}");
                 let unlisted = integrations.len() - 1;
                 assert_eq!(found.unlisted.len(), unlisted);
-                let notes: Vec<String> = found.notes().map(|note| note.to_string()).collect();
+                let notes: Vec<String> = found.notes.iter().map(ToString::to_string).collect();
                 assert!(
                     notes[0].contains("several identical integrations exist"),
                     "{notes:?}"
@@ -400,7 +408,7 @@ fn duplicate_with_unreadable_date_is_youngest() {
     live.integrations[1].created_at = "2026-01-01T00:00:00Z".to_owned();
     let desired = desired(&["x: a r1"]);
     let found = matches(&desired, &live);
-    assert_eq!(found.entries()[0].found.unwrap().0.id, id(2));
+    assert_eq!(found.entries[0].found.unwrap().0.id, id(2));
 }
 
 /// An integration that matches another entry is not a duplicate.
@@ -410,12 +418,12 @@ fn pinned_integration_is_no_duplicate() {
     let live = account(&["a r1", "a r1"]);
     let found = matches(&desired, &live);
     let ids: Vec<IntegrationId> = found
-        .entries()
+        .entries
         .iter()
         .map(|entry| entry.found.unwrap().0.id)
         .collect();
     assert_eq!(ids, [id(2), id(1)]);
-    assert_eq!(found.notes().count(), 0);
+    assert_eq!(found.notes.len(), 0);
 }
 
 /// Where live has no reference and is written anyway, ours goes along; that alone is no change, and it weakens nothing.
@@ -425,7 +433,7 @@ fn our_own_reference_goes_along_with_a_change() {
     let plan = planned(&desired(&["x: a off"]), &account(&["a"]));
     let change = &plan.changes[0];
     let fields: Vec<String> = change
-        .fields()
+        .fields
         .iter()
         .map(|field| {
             let shown = |value: &Option<FieldValue>| quoted(value.as_ref());
@@ -494,13 +502,13 @@ fn killed_anywhere_no_entry_loses_its_id() {
     ];
     for (entries, integrations) in table {
         let mut file = desired(entries);
-        file.unlisted.integrations = UnlistedIntegrations::Delete;
+        file.unlisted.integrations = UnlistedPolicy::Delete;
         let live = account(integrations);
         let ids = |live: &LiveAccount| -> BTreeMap<String, IntegrationId> {
             let found = matches(&file, live);
-            let entries = found.entries().iter();
+            let entries = found.entries.iter();
             entries
-                .filter_map(|entry| Some((entry.declared.name.to_string(), entry.found?.0.id)))
+                .filter_map(|entry| Some((entry.name.to_string(), entry.found?.0.id)))
                 .collect()
         };
         let plan = planned(&file, &live);
@@ -590,7 +598,7 @@ fn destroy_names_what_its_entries_would_fit_next() {
 #[test]
 fn what_is_unlisted_goes_in_a_wave_of_its_own() {
     let mut file = desired(&["x: b r1", "n: c"]);
-    file.unlisted.integrations = UnlistedIntegrations::Delete;
+    file.unlisted.integrations = UnlistedPolicy::Delete;
     file.behaviors
         .insert(BehaviorKey::new("dlp"), behavior(Some(false), None));
     let plan = planned(&file, &account(&["a r1", "b", "d"]));

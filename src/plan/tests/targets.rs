@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn targets_narrow_and_count_what_they_leave_out() {
     let mut desired = desired(&["new: c", "old: a off"]);
-    desired.unlisted.integrations = UnlistedIntegrations::Delete;
+    desired.unlisted.integrations = UnlistedPolicy::Delete;
     desired
         .behaviors
         .insert(BehaviorKey::new("dlp"), behavior(Some(false), None));

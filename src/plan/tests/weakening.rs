@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn weakening_and_its_mirror_image() {
     let mut desired = desired(&["gone: a", "renamed: c r2", "off: d off"]);
-    desired.unlisted.integrations = UnlistedIntegrations::Delete;
+    desired.unlisted.integrations = UnlistedPolicy::Delete;
     desired.behaviors = [
         (
             BehaviorKey::new("dlp"),
@@ -26,13 +26,12 @@ fn weakening_and_its_mirror_image() {
         .changes
         .iter()
         .map(|change| {
-            let text =
-                |w: Option<crate::plan::Weakening>| w.map_or("-".to_owned(), |w| w.to_string());
+            let text = |w: Option<crate::plan::Weakening>| w.map_or("-", |w| w.shown());
             format!(
                 "{}: {} | {}",
-                change.address(),
-                text(change.weakens()),
-                text(change.live_weaker())
+                &change.address,
+                text(change.weakens),
+                text(change.live_weaker)
             )
         })
         .collect();

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::Tabular;
 use super::table::{Column, grid};
-use crate::model::behavior::{Behavior, BehaviorKey, BehaviorSettings};
+use crate::model::behavior::{Behavior, BehaviorKey};
+use crate::model::field::Field;
 use crate::model::text::EscapeInvisible;
 
 /// All behaviors of an account.
@@ -31,16 +32,12 @@ impl Tabular for Behaviors {
             let Behavior {
                 name,
                 description,
-                settings:
-                    BehaviorSettings {
-                        enabled,
-                        risk_level,
-                    },
+                fields,
             } = behavior;
             vec![
                 EscapeInvisible(key.as_str()).to_string(),
-                enabled.to_string(),
-                EscapeInvisible(&risk_level.to_string()).to_string(),
+                fields.shown(Field::Enabled),
+                EscapeInvisible(&fields.shown(Field::RiskLevel)).to_string(),
                 EscapeInvisible(name).to_string(),
                 EscapeInvisible(description).to_string(),
             ]

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::Tabular;
 use super::table::{Column, fields, grid};
-use crate::model::integration::{Integration, IntegrationSettings, ReferenceId};
+use crate::model::field::Field;
+use crate::model::integration::Integration;
 use crate::model::text::EscapeInvisible;
 
 const COLUMNS: &[&str] = &[
@@ -70,16 +71,14 @@ impl Tabular for OneIntegration {
 
 /// Returns the cells of a table row.
 fn row(integration: &Integration) -> Vec<String> {
-    let settings = &integration.settings;
-    let reference = settings.reference_id.as_ref();
-    let well_known_url = &integration.well_known_url;
+    let value = |field| EscapeInvisible(&integration.fields.shown(field)).to_string();
     vec![
         integration.id.to_string(),
-        shown(settings.tenant_url.as_str()),
-        settings.active.to_string(),
-        shown(&settings.integration_type.to_string()),
-        shown(reference.map_or("", ReferenceId::as_str)),
-        shown(well_known_url),
+        value(Field::TenantUrl),
+        value(Field::Active),
+        value(Field::IntegrationType),
+        value(Field::ReferenceId),
+        shown(&integration.well_known_url),
     ]
 }
 
@@ -97,23 +96,14 @@ fn record(integration: &Integration) -> Vec<String> {
         account_tag,
         created_at,
         well_known_url,
-        settings:
-            IntegrationSettings {
-                integration_type,
-                tenant_url,
-                reference_id,
-                active,
-            },
+        fields,
     } = integration;
     vec![
         id.to_string(),
-        integration_type.to_string(),
-        tenant_url.as_str().to_owned(),
-        reference_id
-            .as_ref()
-            .map_or("", ReferenceId::as_str)
-            .to_owned(),
-        active.to_string(),
+        fields.shown(Field::IntegrationType),
+        fields.shown(Field::TenantUrl),
+        fields.shown(Field::ReferenceId),
+        fields.shown(Field::Active),
         created_at.clone(),
         account_tag.clone(),
         well_known_url.clone(),

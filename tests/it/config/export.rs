@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use riskform::config::export::{ExportOptions, PinIds, export, previous};
 use riskform::config::write::{AccountFile, FileFormat};
-use riskform::model::account::{AccountId, DesiredAccount, LiveAccount, UnlistedIntegrations};
-use riskform::model::behavior::{Behavior, BehaviorKey, BehaviorSettings};
+use riskform::model::account::UnlistedPolicy;
+use riskform::model::account::{AccountId, DesiredAccount, LiveAccount};
+use riskform::model::behavior::{Behavior, BehaviorKey};
 use riskform::model::context::IdentityProvider;
-use riskform::model::integration::{Integration, IntegrationSettings, ReferenceId, TenantUrl};
+use riskform::model::field::Fields;
+use riskform::model::integration::{Integration, ReferenceId, TenantUrl};
 use riskform::model::open_enum::OpenEnum;
 use riskform::plan::Options;
 use uuid::Uuid;
@@ -24,10 +26,7 @@ fn behavior(enabled: bool, level: &str) -> Behavior {
     Behavior {
         name: String::new(),
         description: String::new(),
-        settings: BehaviorSettings {
-            enabled,
-            risk_level: OpenEnum::parse(level),
-        },
+        fields: Fields::of_behavior(enabled, OpenEnum::parse(level)),
     }
 }
 
@@ -37,12 +36,12 @@ fn integration(id: u128, kind: &str, url: &str, reference: &str, active: bool) -
         account_tag: account_id().to_string(),
         created_at: String::new(),
         well_known_url: String::new(),
-        settings: IntegrationSettings {
-            integration_type: OpenEnum::parse(kind),
-            tenant_url: TenantUrl::from_live(url),
-            reference_id: ReferenceId::new(reference),
+        fields: Fields::of_integration(
+            kind,
+            TenantUrl::from_live(url),
+            ReferenceId::new(reference),
             active,
-        },
+        ),
     }
 }
 
@@ -164,13 +163,10 @@ fn rollback_file_deletes_created_integrations() {
     let text = previous(&desired, &live, 2).to_yaml().unwrap();
     insta::assert_snapshot!(text);
     let back = load(&text);
-    assert_eq!(back.unlisted.integrations, UnlistedIntegrations::Delete);
+    assert_eq!(back.unlisted.integrations, UnlistedPolicy::Delete);
     assert_eq!(back.guards.max_deletes, 2);
     let untouched = load(&previous(&desired, &live, 0).to_yaml().unwrap());
-    assert_eq!(
-        untouched.unlisted.integrations,
-        UnlistedIntegrations::Report
-    );
+    assert_eq!(untouched.unlisted.integrations, UnlistedPolicy::Report);
 }
 
 #[test]
@@ -181,7 +177,7 @@ fn rollback_file_never_deletes_omitted_integrations() {
     );
     let desired = load("version: 1\naccount_id: 0a000000000000000000000000000000\n");
     let back = load(&previous(&desired, &live, 1).to_yaml().unwrap());
-    assert_eq!(back.unlisted.integrations, UnlistedIntegrations::Report);
+    assert_eq!(back.unlisted.integrations, UnlistedPolicy::Report);
 }
 
 /// Generates live accounts with values that an export must distinguish, quote or omit.

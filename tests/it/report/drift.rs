@@ -2,7 +2,7 @@
 
 use http::Method;
 use insta::assert_snapshot;
-use riskform::model::integration::IntegrationSettings;
+use riskform::model::field::{Field, FieldValue, Fields};
 use riskform::sandbox::Settings;
 use serde_json::{Value, json};
 
@@ -34,12 +34,14 @@ fn meddle(server: &SandboxServer) {
             let mut live = account.live();
             let behaviors = live.behaviors.values_mut();
             for behavior in behaviors.filter(|behavior| behavior.name == "Impossible Travel") {
-                behavior.settings.enabled = false;
+                behavior
+                    .fields
+                    .set(Field::Enabled, Some(FieldValue::Bool(false)));
             }
             *account = live.into();
         })
         .unwrap();
-    let settings: IntegrationSettings = serde_json::from_value(json!({
+    let settings: Fields = serde_json::from_value(json!({
         "integration_type": "Okta", "tenant_url": "https://shadow.okta.com", "active": true,
     }))
     .unwrap();

@@ -1,6 +1,8 @@
 //! Malicious names, URLs, levels and reasons, and results larger than a comment.
 
-use riskform::model::account::{DesiredAccount, LiveAccount, UnlistedIntegrations};
+use riskform::model::account::UnlistedPolicy;
+use riskform::model::account::{DesiredAccount, LiveAccount};
+use riskform::model::field::{Field, FieldValue, Fields};
 use riskform::model::integration::ReferenceId;
 use riskform::plan::{AccountError, AccountPlan, FailureKind, Run};
 use riskform::report::{
@@ -156,19 +158,21 @@ fn no_padding_hides_what_weakens_deletes_or_was_refused() {
     let entry = padded.integrations.values().next().unwrap().clone();
     for number in 0..150 {
         let mut entry = entry.clone();
-        entry.name = format!("a{number:03}-{}", "x".repeat(300)).parse().unwrap();
-        entry.tenant_url = format!("https://{}{number}.okta.com", "a".repeat(50))
+        let name = format!("a{number:03}-{}", "x".repeat(300)).parse().unwrap();
+        let tenant_url = format!("https://{}{number}.okta.com", "a".repeat(50))
             .parse()
             .unwrap();
-        entry.reference_id = ReferenceId::new(format!("r{number}-{}", "y".repeat(300)));
+        let reference = ReferenceId::new(format!("r{number}-{}", "y".repeat(300)));
+        entry.fields = Fields::of_integration("Okta", tenant_url, reference, true);
         entry.id = None;
-        padded.integrations.insert(entry.name.clone(), entry);
+        padded.integrations.insert(name, entry);
     }
     let dlp = padded
         .behaviors
         .iter_mut()
         .find(|(key, _)| key.as_str() == "high_dlp");
-    dlp.unwrap().1.enabled = Some(false);
+    let off = || Some(FieldValue::Bool(false));
+    dlp.unwrap().1.fields.set(Field::Enabled, off());
     let mut run = fleet();
     run.accounts = vec![planned(padded.clone(), meddled_with())];
     let text = markdown(&run, MAX_COMMENT_BYTES);
@@ -186,13 +190,18 @@ fn no_padding_hides_what_weakens_deletes_or_was_refused() {
             account.name = Some(format!("account-{number}").parse().unwrap());
             let mut live = as_declared();
             let imp_travel = live.behaviors.values_mut().next().unwrap();
-            imp_travel.settings.enabled = false;
+            imp_travel
+                .fields
+                .set(Field::Enabled, Some(FieldValue::Bool(false)));
             if number == 150 {
-                account.behaviors.values_mut().next().unwrap().enabled = Some(false);
-                imp_travel.settings.enabled = true;
+                let entry = account.behaviors.values_mut().next().unwrap();
+                entry.fields.set(Field::Enabled, off());
+                imp_travel
+                    .fields
+                    .set(Field::Enabled, Some(FieldValue::Bool(true)));
             }
             if number == 299 {
-                account.unlisted.integrations = UnlistedIntegrations::Delete;
+                account.unlisted.integrations = UnlistedPolicy::Delete;
                 live.integrations = meddled_with().integrations.split_off(1);
             }
             planned(account, live)

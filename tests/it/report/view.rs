@@ -5,10 +5,11 @@ use jiff::SignedDuration;
 use riskform::model::account::{GuardMode, LiveAccount};
 use riskform::model::audit_log::Author;
 use riskform::model::behavior::RiskLevel;
+use riskform::model::field::{Field, FieldValue};
 use riskform::model::open_enum::OpenEnum;
 use riskform::plan::{
-    AccountError, AccountPlan, AttributedAction, Attribution, Change, FailureKind,
-    FieldAttribution, Format, Run,
+    AccountError, AccountPlan, AttributedAction, Attribution, FailureKind, FieldAttribution,
+    Format, Run,
 };
 use riskform::report::summary::Summary;
 use riskform::report::{self, DetailLevel, DriftFormat, MAX_COMMENT_BYTES, PlanFormat, markdown};
@@ -45,16 +46,19 @@ fn large(format: Format) -> Run {
         account.name = Some(format!("account-{number:03}").parse().unwrap());
         let mut live = as_declared();
         if (100..150).contains(&number) {
-            live.behaviors.values_mut().next().unwrap().settings.enabled = false;
+            let fields = &mut live.behaviors.values_mut().next().unwrap().fields;
+            fields.set(Field::Enabled, Some(FieldValue::Bool(false)));
             live = LiveAccount::new(
                 live.behaviors,
                 vec![serde_json::from_value(shadow(number)).unwrap()],
             );
         }
         if number >= 280 && format == Format::Plan {
-            let level = &mut live.behaviors.values_mut().next().unwrap().settings;
-            level.risk_level = OpenEnum::Known(RiskLevel::High);
-            account.behaviors.values_mut().next().unwrap().risk_level = Some(RiskLevel::Low);
+            let level = |level| Some(FieldValue::Level(OpenEnum::Known(level)));
+            let fields = &mut live.behaviors.values_mut().next().unwrap().fields;
+            fields.set(Field::RiskLevel, level(RiskLevel::High));
+            let entry = account.behaviors.values_mut().next().unwrap();
+            entry.fields.set(Field::RiskLevel, level(RiskLevel::Low));
             account.guards.weakening = GuardMode::Deny;
         }
         if number >= 280 && format == Format::Drift {
@@ -133,10 +137,7 @@ fn sixty() -> Run {
     let mut run = drift(&run(Format::Plan, accounts.collect()));
     for account in &mut run.accounts {
         for change in &mut account.changes {
-            let Change::Behavior(diff) = change else {
-                panic!("a behavior differs");
-            };
-            diff.attribution = match diff.address.to_string().as_str() {
+            change.attribution = match change.address.to_string().as_str() {
                 "behavior.imp_travel" => admin(3, "8f00ba4c000000b4"),
                 _ => admin(25, &account.account_id.to_string()),
             };

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::http::Method;
+use riskform::model::field::Field;
 use riskform::sandbox::{
     AcceptedReferences, BehaviorsPut, DEFAULT_TOKEN, Permissions, RECORDED_ACCOUNT, Settings,
     TenantUrlForm, UniqueKey, UnsetReference,
@@ -382,9 +383,13 @@ async fn partial_write_of_behaviors_follows_the_setting() {
         let answer = client.send(Method::PUT, &scoring("behaviors"), body).await;
         assert_eq!(answer.status, status, "{behaviors_put}");
         let live = client.sandbox.live(&account()).behaviors;
-        let live = live
-            .values()
-            .map(|one| format!("{} {}", one.settings.enabled, one.settings.risk_level));
+        let live = live.values().map(|one| {
+            format!(
+                "{} {}",
+                one.fields.shown(Field::Enabled),
+                one.fields.shown(Field::RiskLevel)
+            )
+        });
         assert_eq!(live.collect::<Vec<_>>(), expected, "{behaviors_put}");
     }
 }

@@ -379,8 +379,8 @@ impl<'a> Simulation<'a> {
         let announced: BTreeSet<IntegrationId> = planned
             .changes
             .iter()
-            .filter(|change| matches!(change.action(), Action::Delete | Action::Replace))
-            .filter_map(|change| Some(change.found()?.id))
+            .filter(|change| matches!(change.action, Action::Delete | Action::Replace))
+            .filter_map(|change| change.origin.integration_id)
             .collect();
         for (kind, id) in &told.deleted {
             if *kind == WriteKind::RemoveDuplicate {

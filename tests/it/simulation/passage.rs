@@ -248,7 +248,7 @@ impl RecordingProxy {
         let settings = live
             .behaviors
             .into_iter()
-            .map(|(key, behavior)| (key, behavior.settings))
+            .map(|(key, behavior)| (key, behavior.fields))
             .collect();
         riskform::model::behavior::write_body(&settings)
     }

@@ -19,9 +19,8 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use riskform::model::account::AccountId;
 use riskform::model::behavior::{BehaviorKey, RiskLevel};
-use riskform::model::integration::{
-    Integration, IntegrationId, IntegrationSettings, IntegrationType, ReferenceId, TenantUrl,
-};
+use riskform::model::field::{Field, FieldValue, Fields};
+use riskform::model::integration::{Integration, IntegrationId, ReferenceId, TenantUrl};
 use riskform::model::open_enum::OpenEnum;
 use riskform::sandbox::{BASE_PATH, Sandbox};
 use serde_json::{Value, json};
@@ -365,12 +364,7 @@ impl ExternalChange {
     /// Changes the account of the request. Returns the created integration.
     fn apply(&self, sandbox: &Sandbox, account: &AccountId, body: &[u8]) -> Option<IntegrationId> {
         let create = |tenant_url: TenantUrl, reference_id: Option<ReferenceId>| {
-            let settings = IntegrationSettings {
-                integration_type: IntegrationType::Okta.into(),
-                tenant_url,
-                reference_id,
-                active: true,
-            };
+            let settings = Fields::of_integration("Okta", tenant_url, reference_id, true);
             let created = sandbox.create_in_dashboard(account, settings).unwrap();
             Some(created.id)
         };
@@ -394,11 +388,10 @@ impl ExternalChange {
             } => {
                 let edited = sandbox.edit(account, |account| {
                     if let Some(behavior) = account.behaviors.get_mut(key) {
-                        let settings = &mut behavior.settings;
-                        settings.enabled = enabled.unwrap_or(settings.enabled);
-                        if let Some(level) = risk_level {
-                            settings.risk_level = level.clone();
-                        }
+                        let changes = Fields::default()
+                            .with(Field::Enabled, enabled.map(FieldValue::Bool))
+                            .with(Field::RiskLevel, risk_level.clone().map(FieldValue::Level));
+                        behavior.fields = changes.apply_to(&behavior.fields);
                     }
                 });
                 edited.unwrap();
@@ -413,14 +406,12 @@ impl ExternalChange {
                 let edited = sandbox.edit(account, |account| {
                     let found = account.integrations.values_mut();
                     for found in found.filter(|one| is_named(one, integration)) {
-                        let settings = &mut found.settings;
-                        if let Some(tenant_url) = tenant_url {
-                            settings.tenant_url = tenant_url.clone();
-                        }
-                        if reference_id.is_some() {
-                            settings.reference_id = reference_id.clone();
-                        }
-                        settings.active = active.unwrap_or(settings.active);
+                        let reference_id = reference_id.clone();
+                        let changes = Fields::default()
+                            .with(Field::TenantUrl, tenant_url.clone().map(FieldValue::Url))
+                            .with(Field::ReferenceId, reference_id.map(FieldValue::Reference))
+                            .with(Field::Active, active.map(FieldValue::Bool));
+                        found.fields = changes.apply_to(&found.fields);
                     }
                 });
                 edited.unwrap();
@@ -439,10 +430,10 @@ impl ExternalChange {
 }
 
 fn is_named(integration: &Integration, name: &str) -> bool {
-    let settings = &integration.settings;
-    let reference = settings.reference_id.as_ref().map(ReferenceId::as_str);
+    let fields = &integration.fields;
+    let reference = fields.reference_id().map(ReferenceId::as_str);
     integration.id.to_string() == name
-        || settings.tenant_url.as_str() == name
+        || fields.shown(Field::TenantUrl) == name
         || reference == Some(name)
 }
 
@@ -522,9 +513,7 @@ mod tests {
 
     fn references(sandbox: &Sandbox) -> Vec<String> {
         let live = sandbox.live(&account()).integrations;
-        let references = live
-            .iter()
-            .map(|one| one.settings.reference_id.as_ref().unwrap().to_string());
+        let references = live.iter().map(|one| one.fields.shown(Field::ReferenceId));
         let mut references: Vec<_> = references.collect();
         references.sort();
         references

@@ -7,6 +7,7 @@ use axum::Router;
 use http::Method;
 use riskform::model::account::LiveAccount;
 use riskform::model::behavior::BehaviorKey;
+use riskform::model::field::{Field, FieldValue};
 use riskform::sandbox::{Account, RateLimit, Sandbox, Settings};
 
 use super::account;
@@ -121,7 +122,10 @@ impl SandboxServer {
     /// Enables or disables a behavior of the recorded account like another user.
     pub fn set_enabled(&self, key: &str, enabled: bool) {
         let key = BehaviorKey::new(key);
-        self.edit(|account| account.behaviors.get_mut(&key).unwrap().settings.enabled = enabled);
+        self.edit(|account| {
+            let fields = &mut account.behaviors.get_mut(&key).unwrap().fields;
+            fields.set(Field::Enabled, Some(FieldValue::Bool(enabled)));
+        });
     }
 
     /// Returns all requests that the sandbox received, in order.

@@ -11,20 +11,16 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
-use riskform::model::account::{
-    AccountId, DesiredAccount, Guards, LiveAccount, Unlisted, UnlistedBehaviors,
-    UnlistedIntegrations,
-};
+use riskform::model::account::Declared;
+use riskform::model::account::UnlistedPolicy;
+use riskform::model::account::{AccountId, DesiredAccount, Guards, LiveAccount, Unlisted};
 use riskform::model::address::Address;
-use riskform::model::behavior::{
-    Behavior, BehaviorKey, BehaviorSettings, DesiredBehavior, RiskLevel,
-};
+use riskform::model::address::Name;
+use riskform::model::behavior::{Behavior, BehaviorKey, RiskLevel};
 use riskform::model::context::Context;
+use riskform::model::field::{Field, FieldValue, Fields};
 use riskform::model::generated_reference::GeneratedReferences;
-use riskform::model::integration::{
-    DesiredIntegration, Integration, IntegrationId, IntegrationSettings, IntegrationType,
-    Lifecycle, ReferenceId, TenantUrl,
-};
+use riskform::model::integration::{Integration, IntegrationId, ReferenceId, TenantUrl};
 use riskform::model::location::Location;
 use riskform::model::open_enum::OpenEnum;
 use riskform::plan::{
@@ -145,10 +141,7 @@ impl ApiVariant {
     pub fn refuses(self, planned: &AccountPlan) -> bool {
         let held = |id: IntegrationId| {
             let mut live = planned.live().integrations.iter();
-            live.find(|live| live.id == id)?
-                .settings
-                .reference_id
-                .as_ref()
+            live.find(|live| live.id == id)?.fields.reference_id()
         };
         let is_generated = |address: &Address, sent: &ReferenceId| match address {
             Address::Integration(name) => {
@@ -163,8 +156,8 @@ impl ApiVariant {
                 .any(|operation| match &operation.call {
                     OperationKind::Update {
                         subject: IntegrationTarget::Existing(id),
-                        settings,
-                    } => settings.reference_id.as_ref().is_some_and(|sent| {
+                        fields,
+                    } => fields.reference_id().is_some_and(|sent| {
                         !REFERENCES.contains(&sent.as_str())
                             && held(*id) != Some(sent)
                             && !is_generated(&operation.address, sent)
@@ -257,15 +250,15 @@ fn live(unknowns: ApiVariant) -> impl Strategy<Value = LiveAccount> {
             .into_iter()
             .enumerate()
             .map(|(index, (tenant, reference_id, active, okta))| {
-                let settings = IntegrationSettings {
-                    integration_type: OpenEnum::parse(if okta { "Okta" } else { "Entra" }),
-                    tenant_url: TenantUrl::from_live(tenant),
+                let settings = Fields::of_integration(
+                    if okta { "Okta" } else { "Entra" },
+                    TenantUrl::from_live(tenant),
                     reference_id,
                     active,
-                };
+                );
                 integration(index as u128 + 1, settings)
             })
-            .filter(|live| taken.take(&live.settings, unknowns))
+            .filter(|live| taken.take(&live.fields, unknowns))
             .collect();
         let behaviors = offered
             .into_iter()
@@ -280,9 +273,9 @@ fn live(unknowns: ApiVariant) -> impl Strategy<Value = LiveAccount> {
 struct Taken(BTreeSet<String>);
 
 impl Taken {
-    fn take(&mut self, settings: &IntegrationSettings, unknowns: ApiVariant) -> bool {
-        let tenant = format!("tenant {}", settings.tenant_url.normalized());
-        let reference = settings.reference_id.as_ref();
+    fn take(&mut self, settings: &Fields, unknowns: ApiVariant) -> bool {
+        let tenant = format!("tenant {}", settings.tenant_url().unwrap().normalized());
+        let reference = settings.reference_id();
         let reference = reference.map(|reference| format!("reference {reference}"));
         let keys = [
             unknowns.unique_tenant.then_some(tenant),
@@ -297,14 +290,14 @@ impl Taken {
     }
 }
 
-fn integration(number: u128, settings: IntegrationSettings) -> Integration {
+fn integration(number: u128, settings: Fields) -> Integration {
     let id = IntegrationId::from(uuid::Uuid::from_u128(number << 64 | number));
     Integration {
         id,
         account_tag: account_id().to_string(),
         created_at: "2025-03-19T19:53:56Z".into(),
         well_known_url: format!("https://ssf.example/.well-known/sse-configuration/{id}"),
-        settings,
+        fields: settings,
     }
 }
 
@@ -312,10 +305,7 @@ fn behavior(name: &str, enabled: bool, level: &str) -> Behavior {
     Behavior {
         name: name.to_uppercase(),
         description: String::new(),
-        settings: BehaviorSettings {
-            enabled,
-            risk_level: OpenEnum::parse(level),
-        },
+        fields: Fields::of_behavior(enabled, OpenEnum::parse(level)),
     }
 }
 
@@ -366,14 +356,12 @@ fn behaviors() -> impl Strategy<Value = DeclaredBehaviors> {
 }
 
 fn unlisted() -> impl Strategy<Value = Unlisted> {
-    (
-        select(UnlistedBehaviors::ALL),
-        select(UnlistedIntegrations::ALL),
-    )
-        .prop_map(|(behaviors, integrations)| Unlisted {
+    (select(UnlistedPolicy::ALL), select(UnlistedPolicy::ALL)).prop_map(
+        |(behaviors, integrations)| Unlisted {
             behaviors,
             integrations,
-        })
+        },
+    )
 }
 
 fn location(line: usize) -> Location {
@@ -393,37 +381,34 @@ fn desired(
     live: &LiveAccount,
     unknowns: ApiVariant,
 ) -> DesiredAccount {
-    let mut integrations: Vec<DesiredIntegration> = Vec::new();
+    let mut integrations: Vec<(Name, Declared)> = Vec::new();
     for (index, entry) in entries.into_iter().enumerate() {
         let pick = |index: Option<Index>| {
             let index = index.filter(|_| !live.integrations.is_empty())?;
             Some(index.get(&live.integrations))
         };
-        let coveted = pick(entry.covets).map(|live| &live.settings);
-        let entry = DesiredIntegration {
-            name: format!("e{index}").parse().unwrap(),
-            integration_type: entry.declares_type.then_some(IntegrationType::Okta),
-            tenant_url: match coveted {
-                Some(live) => live.tenant_url.as_str().parse().unwrap(),
-                None => entry.tenant.parse().unwrap(),
-            },
-            reference_id: match coveted.and_then(|live| live.reference_id.clone()) {
-                Some(reference_id) => Some(reference_id),
-                None => entry.reference_id,
-            },
-            identity_provider: None,
-            identity_provider_org: None,
-            active: entry.active,
+        let coveted = pick(entry.covets).map(|live| &live.fields);
+        let tenant_url = match coveted {
+            Some(live) => live.shown(Field::TenantUrl).parse().unwrap(),
+            None => entry.tenant.parse().unwrap(),
+        };
+        let reference_id = match coveted.and_then(Fields::reference_id) {
+            Some(reference_id) => Some(reference_id.clone()),
+            None => entry.reference_id,
+        };
+        let fields = Fields::of_integration("Okta", tenant_url, reference_id, entry.active);
+        let declares_type = fields.get(Field::IntegrationType).cloned();
+        let declares_type = declares_type.filter(|_| entry.declares_type);
+        let fields = fields.with(Field::IntegrationType, declares_type);
+        let entry = Declared {
             id: pick(entry.pin).map(|live| live.id),
-            lifecycle: Lifecycle::default(),
-            location: location(index + 1),
-            variables: Default::default(),
+            ..Declared::new(fields, location(index + 1))
         };
         if integrations
             .iter()
-            .all(|other| agree(other, &entry, unknowns))
+            .all(|(_, other)| agree(other, &entry, unknowns))
         {
-            integrations.push(entry);
+            integrations.push((format!("e{index}").parse().unwrap(), entry));
         }
     }
     DesiredAccount {
@@ -435,29 +420,24 @@ fn desired(
             .into_iter()
             .filter(|(key, _)| live.behaviors.contains_key(&BehaviorKey::new(*key)))
             .map(|(key, (enabled, risk_level))| {
-                let declared = DesiredBehavior {
-                    enabled,
-                    risk_level,
-                    location: location(100),
-                    variables: Default::default(),
-                };
-                (BehaviorKey::new(key), declared)
+                let level = risk_level.map(|level| FieldValue::Level(level.into()));
+                let fields = Fields::default()
+                    .with(Field::Enabled, enabled.map(FieldValue::Bool))
+                    .with(Field::RiskLevel, level);
+                (BehaviorKey::new(key), Declared::new(fields, location(100)))
             })
             .collect(),
         wildcard: None,
         unmanaged: Default::default(),
-        integrations: integrations
-            .into_iter()
-            .map(|entry| (entry.name.clone(), entry))
-            .collect(),
+        integrations: integrations.into_iter().collect(),
         unlisted,
         guards: Guards::default(),
     }
 }
 
-fn agree(a: &DesiredIntegration, b: &DesiredIntegration, unknowns: ApiVariant) -> bool {
-    let same_tenant = a.tenant_url == b.tenant_url;
-    let same_reference = a.reference_id.is_some() && a.reference_id == b.reference_id;
+fn agree(a: &Declared, b: &Declared, unknowns: ApiVariant) -> bool {
+    let [same_tenant, same_reference] = [Field::TenantUrl, Field::ReferenceId]
+        .map(|field| a.fields.get(field).is_some() && a.fields.get(field) == b.fields.get(field));
     if a.id.is_some() && a.id == b.id {
         return false;
     }
