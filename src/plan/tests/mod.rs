@@ -1,6 +1,7 @@
 //! Small worlds, planned. A world is a few lines of text: `name: tenant reference [options]` for entries and live integrations.
 
 mod behaviors;
+mod fields;
 mod guards;
 mod matching;
 mod notation;
