@@ -218,7 +218,9 @@ fn paragraph(section: &Section, item: &Item) -> String {
     text.push_str(&resolution);
     if let Some(help) = item.help.as_ref().filter(|_| !is_account_error) {
         let help = match item.severity {
-            Severity::Blocked => format!("Allow it with {}", code_span(help)),
+            Severity::Blocked if help.starts_with("riskform ") => {
+                format!("Allow it with {}", code_span(help))
+            }
             _ => prose(&capitalized(help)),
         };
         let _ = writeln!(text, "{help}.");

@@ -599,10 +599,7 @@ fn change_item(
         .iter()
         .map(|(name, value)| format!("{name} {value}"))
         .collect();
-    let list = match list.is_empty() {
-        true => String::new(),
-        false => format!(": {}", list.join(", ")),
-    };
+    let list = list.join(", ");
     let is_unlisted = matches!(change.address, Address::UnlistedIntegration(_));
     let (label, status, sentence) = match (is_drift, weakening) {
         (true, Some(_)) => ("weaker", format!("weaker: {words}"), sentence(&words)),
@@ -622,7 +619,10 @@ fn change_item(
         title: address(&change.address, ids),
         origin: origin(change, ids),
         status,
-        sentence: format!("{sentence}{list}"),
+        sentence: match sentence.is_empty() || list.is_empty() {
+            true => format!("{sentence}{list}"),
+            false => format!("{sentence}: {list}"),
+        },
         fields,
         facts: who.into_iter().chain(policies).collect(),
         ..Item::default()
@@ -815,7 +815,7 @@ fn unlisted_integration(
         label: UNLISTED_INTEGRATION,
         status: "unlisted, active: receives risk scores".to_owned(),
         sentence: format!("{tenant}, active: receives risk scores"),
-        resolution: (run.format == Format::Drift).then(|| Resolution {
+        resolution: (run.format != Format::Apply).then(|| Resolution {
             delete: format!("riskform destroy{arguments} --target '{prefix}{target}'"),
             file: shown(&account.source),
             yaml: adoption(&name, &tenant, &id),

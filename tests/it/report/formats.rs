@@ -114,15 +114,16 @@ fn a_plan_as_markdown() {
     **1 account failed:** `lost`: 403 Forbidden
 
     **Blocked:** `production` `behavior.high_dlp` weakens protection (lowered), and guards.weakening is deny.
-    Allow it with `plan again with --allow-weakening`.
+    Plan again with --allow-weakening.
 
     **Weakens:** `production` `behavior.high_dlp` lowered: risk_level medium → low.
 
-    **Create:** `production` `integration.corporate-okta` `: tenant_url https://corp.okta.com, reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057, active true`.
+    **Create:** `production` `integration.corporate-okta` `tenant_url https://corp.okta.com, reference_id 3701e70b-5de4-4d9d-8972-f5aa994d9057, active true`.
 
     **Unlisted integration:** `production` `https://old.okta.com`, active: receives risk scores.
+    Delete it with `riskform destroy --target 'production/integration[22222222-2222-4222-8222-222222222222]'`, or add it to `tests/fixtures/report/production.yaml`.
 
-    **Update:** `production` `behavior.imp_travel` : enabled false → true.
+    **Update:** `production` `behavior.imp_travel` enabled false → true.
 
     <details><summary>Less severe: 3 items</summary>
 

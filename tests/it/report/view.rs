@@ -386,7 +386,7 @@ fn three_hundred_accounts_fit_one_screen() {
     Drift in 50 of 300 accounts: 50 weaker, 50 unlisted integrations. 230 as declared.
     20 of 300 accounts failed.
     "#);
-    assert_snapshot!(text(&large(Format::Plan), DetailLevel::Grouped), @r#"
+    assert_snapshot!(text(&large(Format::Plan), DetailLevel::Grouped), @"
     20 accounts: account-280, account-281, account-282, account-283, account-284 and 15 more
 
       Blocked: behavior.imp_travel weakens protection (lowered), and guards.weakening is deny.
@@ -396,16 +396,24 @@ fn three_hundred_accounts_fit_one_screen() {
 
       note: behavior.imp_travel: Access policies match levels exactly; policies on high will not match low
 
+    50 unlisted active integrations receive risk scores:
+
+      ? integration[ID] in 50 accounts (account-100, account-101, account-102, account-103, account-104 and 45 more)  https://shadow.okta.com
+          to delete it:  riskform destroy --target 'ACCOUNT/integration[ID]'
+          to keep it, add to its file:
+            integrations:
+              NAME:
+                tenant_url: URL
+                id: ID
+
     50 accounts: account-100, account-101, account-102, account-103, account-104 and 45 more
 
-      ? integration[ID]                                            unlisted, active: receives risk scores
-          https://shadow.okta.com
       ~ behavior.imp_travel
           enabled     false → true
 
     Plan in 70 of 300 accounts: 70 to update. 230 unchanged, 50 unlisted.
     20 of 300 accounts are blocked by a guard.
-    "#);
+    ");
 }
 
 #[test]
