@@ -1,71 +1,25 @@
 //! An account: its desired state, as declared in files, and its live state, as returned by the API.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
 use std::hash::Hash;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::civil::Date;
 #[cfg(test)]
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use super::address::{Address, Glob, Name};
-use super::behavior::{Behavior, BehaviorKey};
+use super::address::{Address, Glob};
+use super::behavior::Behavior;
 use super::field::{Field, FieldValue, Fields, Kind, OKTA};
-use super::integration::{Integration, IntegrationId, ReferenceId, TenantUrl};
+use super::id::{BehaviorKey, IntegrationId, Name, ReferenceId};
+use super::integration::Integration;
 use super::location::Location;
 use super::open_enum::string_enum;
+use super::tenant_url::TenantUrl;
 use super::text::is_invisible;
 
-/// ID of a Cloudflare account: 32 lower-case hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[cfg_attr(test, derive(JsonSchema))]
-#[serde(transparent)]
-pub struct AccountId(#[cfg_attr(test, schemars(regex(pattern = "^[0-9a-f]{32}$")))] Arc<str>);
-
-impl AccountId {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Returns the first eight and the last four digits, for headings.
-    pub fn abbreviated(&self) -> String {
-        format!("{}…{}", &self.0[..8], &self.0[28..])
-    }
-}
-
-impl fmt::Display for AccountId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl FromStr for AccountId {
-    type Err = ParseAccountIdError;
-
-    fn from_str(text: &str) -> Result<Self, ParseAccountIdError> {
-        if text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            Ok(AccountId(text.to_ascii_lowercase().into()))
-        } else {
-            Err(ParseAccountIdError)
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for AccountId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
-    }
-}
-
-/// Error for text that is not an account ID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected 32 hexadecimal digits")]
-pub struct ParseAccountIdError;
+pub use super::id::{AccountId, ParseAccountIdError};
 
 /// Desired state of one account, as declared in its files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

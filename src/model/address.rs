@@ -1,66 +1,19 @@
-//! Names and addresses of resources: `behavior.imp_travel`, `integration.corporate-okta`, `integration[<id>]`.
+//! Addresses of resources: `behavior.imp_travel`, `integration.corporate-okta`, `integration[<id>]`.
 
 #[cfg(test)]
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 #[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wildmatch::WildMatch;
 
-use super::behavior::BehaviorKey;
 use super::field::Kind;
-use super::integration::IntegrationId;
+use super::id::{BehaviorKey, IntegrationId};
 
-/// Name of an account or integration in files (`[A-Za-z0-9_-]+`). It is not sent to Cloudflare.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[cfg_attr(test, derive(JsonSchema))]
-#[serde(transparent)]
-pub struct Name(#[cfg_attr(test, schemars(regex(pattern = "^[A-Za-z0-9_-]+$")))] Arc<str>);
-
-impl Name {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl FromStr for Name {
-    type Err = ParseNameError;
-
-    fn from_str(text: &str) -> Result<Self, ParseNameError> {
-        let valid = !text.is_empty()
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-        if valid {
-            Ok(Name(text.into()))
-        } else {
-            Err(ParseNameError)
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
-    }
-}
-
-/// Error for a name that is empty or has characters other than `[A-Za-z0-9_-]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("use one or more of A-Z, a-z, 0-9, `_` and `-`")]
-pub struct ParseNameError;
+pub use super::id::{Name, ParseNameError};
 
 /// Address of a resource within an account, as in plans, reports and `--target`.
 ///

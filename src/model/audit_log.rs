@@ -10,11 +10,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::account::AccountId;
-use super::behavior::BehaviorKey;
 use super::field::{FIELDS, Field, FieldSpec, FieldType, FieldValue, Kind};
-use super::integration::{IntegrationId, ReferenceId, TenantUrl};
+use super::id::{AccountId, BehaviorKey, IntegrationId, ReferenceId};
 use super::open_enum::OpenEnum;
+use super::tenant_url::TenantUrl;
 
 /// Successful writes to the risk scoring of one account, from its audit log.
 #[derive(Clone, Debug, PartialEq)]

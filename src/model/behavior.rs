@@ -1,54 +1,18 @@
 //! Risk behaviors: a fixed set per account. They can be configured, but not created or deleted.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
-use super::account::AccountId;
 use super::field::{Fields, Kind};
+use super::id::AccountId;
 use super::malformed_is_default;
-use super::open_enum::string_enum;
 
-/// Name of a behavior, such as `imp_travel`.
-///
-/// Any text is valid, because Cloudflare adds behaviors over time and does not publish their names.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(JsonSchema))]
-#[serde(transparent)]
-pub struct BehaviorKey(String);
-
-impl BehaviorKey {
-    /// Creates a key from text of the API or a file, without validation.
-    pub fn new(key: impl Into<String>) -> Self {
-        BehaviorKey(key.into())
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for BehaviorKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-string_enum! {
-    /// Risk level that a behavior assigns to users, in rising order.
-    RiskLevel {
-        /// `low`
-        Low = "low",
-        /// `medium`
-        Medium = "medium",
-        /// `high`
-        High = "high",
-    }
-}
+pub use super::field::RiskLevel;
+pub use super::id::BehaviorKey;
 
 /// A behavior of the account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

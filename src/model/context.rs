@@ -12,9 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::behavior::RiskLevel;
-use super::integration::{ReferenceId, TenantUrl};
+use super::field::RiskLevel;
+use super::id::ReferenceId;
 use super::open_enum::{OpenEnum, string_enum};
+use super::tenant_url::TenantUrl;
 
 /// Context of a plan: data that it reads in addition to behaviors and integrations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,9 +12,9 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::behavior::RiskLevel;
-use super::integration::{ReferenceId, TenantUrl};
+use super::id::ReferenceId;
 use super::open_enum::{OpenEnum, string_enum};
+use super::tenant_url::TenantUrl;
 
 string_enum! {
     /// Kind of a resource.
@@ -23,6 +23,18 @@ string_enum! {
         Behavior = "behavior",
         /// An integration that receives scores.
         Integration = "integration",
+    }
+}
+
+string_enum! {
+    /// Risk level that a behavior assigns to users, in rising order.
+    RiskLevel {
+        /// `low`
+        Low = "low",
+        /// `medium`
+        Medium = "medium",
+        /// `high`
+        High = "high",
     }
 }
 

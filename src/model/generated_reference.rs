@@ -5,9 +5,7 @@
 use aws_lc_rs::digest::{Context, SHA256};
 use uuid::{Builder, Uuid};
 
-use super::account::AccountId;
-use super::address::Name;
-use super::integration::{IntegrationId, ReferenceId};
+use super::id::{AccountId, IntegrationId, Name, ReferenceId};
 
 /// Namespace of generated references. It must never change: existing integrations would no longer match their entries.
 const GENERATED_NAMESPACE: u128 = 0x826a_0046_8aa4_48c7_bb87_3e3f_b19b_9baa;

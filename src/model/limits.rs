@@ -6,8 +6,8 @@ use serde::Deserialize;
 use wildmatch::WildMatch;
 
 use super::account::{GuardMode, ProtectedItem};
-use super::integration::TenantUrl;
 use super::open_enum::string_enum;
+use super::tenant_url::TenantUrl;
 
 string_enum! {
     /// Handling of plans that delete every live integration.

@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod field;
 pub mod finding;
 pub mod generated_reference;
+pub mod id;
 pub mod integration;
 pub mod limits;
 pub mod location;

@@ -12,7 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
-use super::integration::IntegrationId;
+use super::id::IntegrationId;
 
 /// Base URL of an Okta tenant: shown as written, compared in normalized form.
 ///

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::account::AccountId;
-use super::behavior::RiskLevel;
+use super::field::RiskLevel;
+use super::id::AccountId;
 use super::malformed_is_default;
 use super::open_enum::OpenEnum;
 

@@ -11,10 +11,9 @@ use crate::model::behavior::BehaviorKey;
 use crate::model::field::{Field, FieldValue, Fields};
 use crate::model::location::Location;
 
-use super::Purpose;
 use super::change::{Change, DeclaredBy, Origin, UnlistedResource};
-use super::error::{PlanError, PlanErrorKind, list};
-use super::note::{Note, NoteKind};
+use super::note::{Note, NoteKind, PlanError, PlanErrorKind, list};
+use super::options::Purpose;
 
 /// Result of comparing behaviors.
 #[derive(Default)]

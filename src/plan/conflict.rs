@@ -11,8 +11,8 @@ use crate::model::address::Address;
 use crate::model::field::{Field, FieldValue, Fields};
 
 use super::change::Action;
-use super::error::{PlanError, PlanErrorKind};
 use super::integrations::PlannedIntegration;
+use super::note::{PlanError, PlanErrorKind};
 
 /// A value that the API may require to be unique within an account.
 pub(super) type UniqueKey<'a> = (Field, &'a FieldValue);

@@ -1,11 +1,9 @@
 //! Guards. A blocked plan is still shown in full but never applied. The stricter of the file and the operator limits applies, and no
 //! flag overrides the limits.
 
-use std::collections::BTreeSet;
-
 #[cfg(test)]
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::model::account::{Declared, DesiredAccount, GuardMode, LiveAccount, ProtectedItem};
 use crate::model::address::Address;
@@ -19,8 +17,8 @@ use crate::model::text::pluralize;
 use super::change::{Action, Change};
 use super::matching::Matches;
 use super::note::{Note, NoteKind};
+use super::options::{Options, Purpose};
 use super::policies::{self, policies_for_level, unassigned_levels};
-use super::{AccountPlan, Options, Purpose};
 
 string_enum! {
     /// A rule that blocks a plan.
@@ -40,20 +38,6 @@ string_enum! {
         /// Blocks plans that send scores to a tenant outside the limits.
         AllowedTenants = "allowed_tenants",
     }
-}
-
-/// Guard overrides from the command line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(JsonSchema))]
-pub struct Overrides {
-    /// `--max-deletes N`; overrides the files.
-    pub max_deletes: Option<u32>,
-    /// `--allow-delete-all`
-    pub allow_delete_all: bool,
-    /// `--allow-weakening`
-    pub allow_weakening: bool,
-    /// `--allow-policies`
-    pub allow_policies: bool,
 }
 
 /// A guard that blocks the plan.
@@ -217,31 +201,10 @@ pub(super) fn unmatched_protected_items(
         .collect()
 }
 
-fn unmatched_protected_item(item: &ProtectedItem) -> Note {
+pub(super) fn unmatched_protected_item(item: &ProtectedItem) -> Note {
     let ProtectedItem { text, location } = item;
     let message = format!("{location}: guards.protected: {text:?} matches no integration");
     Note::general(NoteKind::UnmatchedProtectedItem, message)
-}
-
-/// Keeps one warning for each item of `guards.protected`, and only if the item matches nothing in any account that declares it.
-pub(super) fn merge_unmatched_protected_items(accounts: &mut [AccountPlan]) {
-    let mut matched: BTreeSet<String> = BTreeSet::new();
-    for account in accounts.iter() {
-        let desired = account.desired.iter();
-        let items = desired.flat_map(|desired| &desired.guards.protected);
-        let items = items.filter(|item| !account.notes.contains(&unmatched_protected_item(item)));
-        matched.extend(items.map(|item| item.text.clone()));
-    }
-    let mut seen = matched;
-    for account in accounts.iter_mut() {
-        let desired = account.desired.clone();
-        for item in desired.iter().flat_map(|desired| &desired.guards.protected) {
-            let note = unmatched_protected_item(item);
-            if !seen.insert(item.text.clone()) {
-                account.notes.retain(|other| *other != note);
-            }
-        }
-    }
 }
 
 /// Returns the forbidden effect of a change on a protected integration. A new tenant_url or reference_id is one, because the item might

@@ -8,9 +8,8 @@ use crate::model::context::IdentityProvider;
 use crate::model::field::{Field, FieldValue};
 use crate::model::integration::ReferenceId;
 
-use super::Purpose;
-use super::error::{PlanError, PlanErrorKind, list};
-use super::note::{Note, NoteKind};
+use super::note::{Note, NoteKind, PlanError, PlanErrorKind, list};
+use super::options::Purpose;
 
 /// Returns true if an entry has `identity_provider`, so that the providers of the account must be read.
 pub fn needs_identity_providers(desired: &DesiredAccount) -> bool {

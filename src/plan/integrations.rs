@@ -14,7 +14,7 @@ use crate::model::integration::{Integration, ReferenceId};
 use super::change::{Action, Change, Origin, UnlistedResource, Weakening, quoted};
 use super::matching::{self, MatchedBy, MatchedEntry, Matches, max_references};
 use super::note::{Note, NoteKind};
-use super::{Options, Purpose};
+use super::options::{Options, Purpose};
 
 /// The live and the planned state of an integration.
 pub(super) struct PlannedIntegration<'a> {

@@ -17,8 +17,7 @@ use crate::model::integration::{Integration, IntegrationId};
 use crate::model::open_enum::string_enum;
 use crate::model::text::abbreviate_list;
 
-use super::error::{Candidate, PlanError, PlanErrorKind, list};
-use super::note::{Note, NoteKind};
+use super::note::{Candidate, Note, NoteKind, PlanError, PlanErrorKind, list};
 
 string_enum! {
     /// Key of a match, in the order of the passes.

@@ -17,10 +17,9 @@ use crate::model::field::{Field, Fields};
 use crate::model::open_enum::OpenEnum;
 use crate::model::text::abbreviate_list;
 
-use super::Purpose;
 use super::change::Change;
 use super::note::{Note, NoteKind};
-use super::run::AccountPlan;
+use super::options::Purpose;
 
 /// A level and the Access policies that use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,21 +185,6 @@ fn assigned_levels(live: &LiveAccount, changes: &[Change]) -> [BTreeSet<Level>; 
         before.filter_map(assigned_level).cloned().collect(),
         after.filter_map(assigned_level).cloned().collect(),
     ]
-}
-
-/// Returns the policies that use a level that a plan leaves unassigned.
-pub fn unassigned_policies(account: &AccountPlan) -> BTreeSet<PolicyName> {
-    let (Some(live), Some(context)) = (&account.live, &account.context) else {
-        return BTreeSet::new();
-    };
-    let Fetched::Loaded(access) = &context.access else {
-        return BTreeSet::new();
-    };
-    let levels = unassigned_levels(live, &account.changes);
-    levels
-        .iter()
-        .flat_map(|level| policies_for_level(level, access).policies)
-        .collect()
 }
 
 /// Returns a warning for each level that Access policies use and that no enabled behavior will assign. In drift, no enabled behavior

@@ -22,9 +22,10 @@ use crate::model::limits::Limits;
 use crate::model::text::{escape_invisible_json, is_invisible};
 
 use super::digest::sha256;
-use super::error::describe;
+use super::note::describe;
+use super::options::{Options, Purpose};
+use super::planner::plan;
 use super::run::{FailedAccount, Format, Run, Status};
-use super::{Options, Purpose, plan};
 
 /// Maximum size of the file. An account takes about 3 KiB, so 10,000 accounts fit, and a file that is no plan cannot fill the memory.
 pub const MAX_SAVED_PLAN_BYTES: u64 = 64 * 1024 * 1024;

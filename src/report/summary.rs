@@ -8,7 +8,6 @@ use crate::model::address::Address;
 use crate::model::text::{GROUPING_THRESHOLD, abbreviate_list, pluralize};
 use crate::plan::{
     AccountPlan, Change, Field, Fields, Format, Guard, Purpose, Run, Totals, UnlistedResource,
-    unassigned_policies,
 };
 
 use super::DetailLevel;
@@ -486,7 +485,7 @@ impl Counts<'_> {
             .run
             .accounts
             .iter()
-            .map(|account| unassigned_policies(account).len());
+            .map(|account| account.unassigned_policies().len());
         match policies.sum::<usize>() {
             0 => None,
             1 => Some("1 Access policy uses a level that nothing will assign.".to_owned()),
