@@ -200,9 +200,6 @@ pub struct VerifiedToken {
     #[serde(default, deserialize_with = "malformed_is_default")]
     pub id: Option<String>,
     pub status: OpenEnum<TokenStatus>,
-    /// Start of validity.
-    #[serde(default, deserialize_with = "malformed_is_default")]
-    pub not_before: Option<Timestamp>,
     /// End of validity; `None` if the token does not expire, or if it is unknown.
     #[serde(default, deserialize_with = "malformed_is_default")]
     pub expires_on: Option<Timestamp>,

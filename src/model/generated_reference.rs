@@ -62,7 +62,7 @@ impl GeneratedReferences {
             && (1..=at_most).any(|count| self.nth(count) == *reference)
     }
 
-    /// Returns the key of the entry, which [`whose`] returns for each of its references.
+    /// Returns the key of the entry, which [`owner_key`] returns for each of its references.
     pub fn key(&self) -> u64 {
         builder(self.owner_half, [0; 8]).into_uuid().as_u64_pair().0
     }

@@ -31,6 +31,14 @@ use crate::worlds::{TODAY, account_id, unguarded};
 
 const REFERENCE: &str = "3701e70b-5de4-4d9d-8972-f5aa994d0001";
 
+/// Returns a desired account with one integration that has a reference.
+fn sales_with_reference() -> DesiredAccount {
+    desired(
+        json!({}),
+        &[("sales", "sales", json!({ "reference_id": REFERENCE }))],
+    )
+}
+
 /// Returns a desired account. Entries are `(name, tenant, fields)`.
 fn desired(behaviors: Value, entries: &[(&str, &str, Value)]) -> DesiredAccount {
     let location = json!({ "file": "one.yaml", "line": 1, "column": 1 });
@@ -480,10 +488,7 @@ async fn own_duplicate_is_deleted_if_older_ones_appeared() {
             .map(|number| integration(number, "sales", REFERENCE))
             .collect();
         let ids: Vec<_> = older.iter().map(|live| live.id).collect();
-        let desired = desired(
-            json!({}),
-            &[("sales", "sales", json!({ "reference_id": REFERENCE }))],
-        );
+        let desired = sales_with_reference();
         let case = Case::behind(
             desired,
             live(Vec::new()),
@@ -516,10 +521,7 @@ async fn own_duplicate_stays_if_the_older_one_is_not_as_active_as_declared() {
     older
         .fields
         .set(Field::Active, Some(FieldValue::Bool(false)));
-    let desired = desired(
-        json!({}),
-        &[("sales", "sales", json!({ "reference_id": REFERENCE }))],
-    );
+    let desired = sales_with_reference();
     let case = Case::behind(
         desired,
         live(Vec::new()),
@@ -538,10 +540,7 @@ async fn own_duplicate_stays_if_the_older_one_is_not_as_active_as_declared() {
 
 #[tokio::test(start_paused = true)]
 async fn own_duplicate_stays_if_somebody_changed_it() {
-    let desired = desired(
-        json!({}),
-        &[("sales", "sales", json!({ "reference_id": REFERENCE }))],
-    );
+    let desired = sales_with_reference();
     let case = Case::behind(
         desired,
         live(Vec::new()),
@@ -574,10 +573,7 @@ async fn own_duplicate_stays_if_somebody_changed_it() {
 
 #[tokio::test(start_paused = true)]
 async fn older_integration_of_another_tenant_is_no_duplicate() {
-    let desired = desired(
-        json!({}),
-        &[("sales", "sales", json!({ "reference_id": REFERENCE }))],
-    );
+    let desired = sales_with_reference();
     let case = Case::behind(
         desired,
         live(Vec::new()),
@@ -592,10 +588,7 @@ async fn older_integration_of_another_tenant_is_no_duplicate() {
 
 #[tokio::test(start_paused = true)]
 async fn create_that_no_list_shows_is_reported() {
-    let desired = desired(
-        json!({}),
-        &[("sales", "sales", json!({ "reference_id": REFERENCE }))],
-    );
+    let desired = sales_with_reference();
     let case = Case::behind(
         desired,
         live(Vec::new()),
@@ -614,10 +607,7 @@ async fn create_that_no_list_shows_is_reported() {
 /// The response is lost, and the next lists do not show the integration yet.
 #[tokio::test(start_paused = true)]
 async fn lost_create_is_found_in_a_lagging_list_and_not_repeated() {
-    let desired = desired(
-        json!({}),
-        &[("sales", "sales", json!({ "reference_id": REFERENCE }))],
-    );
+    let desired = sales_with_reference();
     let case = Case::behind(
         desired,
         live(Vec::new()),
@@ -860,10 +850,7 @@ async fn fields_changed_since_the_plan_decide_what_is_sent() {
 #[tokio::test(start_paused = true)]
 async fn delayed_delete_spares_an_integration_that_became_an_entrys() {
     for spare in ["spare", "sales"] {
-        let desired = desired(
-            json!({}),
-            &[("sales", "sales", json!({ "reference_id": REFERENCE }))],
-        );
+        let desired = sales_with_reference();
         let old = live(vec![
             integration(1, "sales", REFERENCE),
             integration(2, spare, "r2"),
@@ -1040,10 +1027,7 @@ async fn reference_taken_by_another_run_is_not_unknown_to_the_server() {
 
 #[tokio::test(start_paused = true)]
 async fn entry_that_exists_by_now_is_not_created() {
-    let wanted = desired(
-        json!({}),
-        &[("sales", "sales", json!({ "reference_id": REFERENCE }))],
-    );
+    let wanted = sales_with_reference();
     let case = Case::new(wanted, live(Vec::new()), Settings::default());
     let plan = case.plan();
     case.sandbox
