@@ -41,44 +41,31 @@ pub struct Providers {
     pub skipped: usize,
 }
 
-/// A list for which the read permission can be tested.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ContextProbe {
-    /// Reusable Access policies.
-    Policies,
-    /// Access groups.
-    Groups,
-    /// The account's audit log.
-    AuditLog {
-        /// Last day to search.
-        today: Date,
-    },
-}
-
 impl Reader {
-    /// Requests the smallest page of a list to test the permission to read it.
-    pub async fn probe(
+    /// Requests the smallest page of the Access policies, the Access groups and the audit log to test the permissions to read them.
+    pub async fn probe_context(
         &self,
-        surroundings: ContextProbe,
         account: &AccountId,
-    ) -> Result<(), ApiError> {
-        let (operation, list) = match surroundings {
-            ContextProbe::Policies => {
-                let list = "access/policies?page=1&per_page=1".to_owned();
-                (Endpoint::ListAccessPolicies, list)
-            }
-            ContextProbe::Groups => {
-                let list = "access/groups?page=1&per_page=1".to_owned();
-                (Endpoint::ListAccessGroups, list)
-            }
-            ContextProbe::AuditLog { today } => {
-                let yesterday = today.yesterday().unwrap_or(today);
-                let list = format!("logs/audit?since={yesterday}&before={today}&limit=1");
-                (Endpoint::SearchAuditLog, list)
-            }
+        today: Date,
+    ) -> [Result<(), ApiError>; 3] {
+        let probe = async |operation, list: &str| {
+            let request = ApiRequest::new(operation, format!("/accounts/{account}/{list}"));
+            self.client().send_read::<Value>(&request).await.map(drop)
         };
-        let request = ApiRequest::new(operation, format!("/accounts/{account}/{list}"));
-        self.client().send_read::<Value>(&request).await.map(|_| ())
+        let yesterday = today.yesterday().unwrap_or(today);
+        let log = format!("logs/audit?since={yesterday}&before={today}&limit=1");
+        tokio::join!(
+            probe(
+                Endpoint::ListAccessPolicies,
+                "access/policies?page=1&per_page=1"
+            ),
+            probe(
+                Endpoint::ListAccessGroups,
+                "access/groups?page=1&per_page=1"
+            ),
+            probe(Endpoint::SearchAuditLog, &log),
+        )
+        .into()
     }
 
     /// Reads everything that can use a risk level: reusable policies, application policies, and groups, if a policy refers to one.

@@ -200,6 +200,20 @@ impl ApiError {
         }
     }
 
+    /// Returns true if all other requests would fail the same way or make it worse. A slow or broken response to one says little about them.
+    pub fn concerns_all_requests(&self) -> bool {
+        use TransportErrorKind::{ClientBuild, Connect, ProxyRefused, Tls};
+        matches!(
+            self.kind(),
+            ErrorKind::RateLimited
+                | ErrorKind::Cancelled
+                | ErrorKind::Transport {
+                    failure: ClientBuild | Connect | ProxyRefused | Tls,
+                    ..
+                }
+        )
+    }
+
     /// Returns the cause without the request, which is the same for all requests that fail for this reason.
     pub fn cause(&self) -> String {
         let host = self.base_url().host();

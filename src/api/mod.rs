@@ -31,7 +31,7 @@ pub use cancellation::{CancellationToken, Cancelled};
 pub use client::{
     ApiResponse, Attempts, Client, ClientOptions, NoPermit, Observer, RetryDecision, SendPermit,
 };
-pub use context::{ContextProbe, Providers};
+pub use context::Providers;
 pub use credentials::{Credentials, CredentialsError};
 pub use endpoint::{Endpoint, Permission};
 pub use error::{ApiError, ApiMessage, ErrorKind, MessageSource};
@@ -39,7 +39,7 @@ pub use event::{ClientEvent, RequestStats, WaitReason};
 pub use http_transport::{CaBundle, CaBundleError, NetworkSettings};
 pub use proxy::Proxy;
 pub use rate_limiter::{RatePolicy, RateSettings, Remaining};
-pub use reader::{Reader, TokenOwner, TokenStatus, VerifiedToken};
+pub use reader::{Reader, TokenStatus, VerifiedToken};
 pub use response_metadata::{RequestIds, ResponseMetadata};
 pub use retry::RetryPolicy;
 pub use transport::{BoxError, Transport};

@@ -138,16 +138,27 @@ impl Reader {
             .await
     }
 
-    /// Verifies the token of this reader.
+    /// Verifies the token as a user token, then as an account token, because each endpoint rejects the other kind. Returns the kind, too.
     ///
     /// # Errors
     /// [`Credentials`](super::ErrorKind::Credentials) if the API rejects the token.
     pub async fn verify_token(
         &self,
-        owner: TokenOwner<'_>,
-    ) -> Result<ApiResponse<VerifiedToken>, ApiError> {
-        self.get(&ApiRequest::new(Endpoint::VerifyToken, owner.verify_path()))
-            .await
+        account: &AccountId,
+    ) -> Result<(&'static str, VerifiedToken), ApiError> {
+        let verify = async |path| {
+            let request = ApiRequest::new(Endpoint::VerifyToken, path);
+            self.get::<VerifiedToken>(&request).await
+        };
+        let error = match verify("/user/tokens/verify".to_owned()).await {
+            Ok(response) => return Ok(("user token", response.value)),
+            Err(error) if error.concerns_all_requests() => return Err(error),
+            Err(error) => error,
+        };
+        match verify(format!("/accounts/{account}/tokens/verify")).await {
+            Ok(response) => Ok(("account token", response.value)),
+            Err(_) => Err(error),
+        }
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -203,23 +214,6 @@ pub struct VerifiedToken {
     /// End of validity; `None` if the token does not expire, or if it is unknown.
     #[serde(default, deserialize_with = "malformed_is_default")]
     pub expires_on: Option<Timestamp>,
-}
-
-/// Owner of a token. User tokens and account tokens have different verification endpoints, and each rejects the other kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenOwner<'a> {
-    User,
-    Account(&'a AccountId),
-}
-
-impl TokenOwner<'_> {
-    /// Returns the path that verifies the request's token, relative to the base URL.
-    pub(super) fn verify_path(self) -> String {
-        match self {
-            TokenOwner::User => "/user/tokens/verify".to_owned(),
-            TokenOwner::Account(account) => format!("/accounts/{account}/tokens/verify"),
-        }
-    }
 }
 
 impl Page for Vec<Integration> {

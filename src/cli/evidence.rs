@@ -11,7 +11,6 @@ use crate::api::Client;
 use crate::cli::io::environment;
 use crate::cli::session::{CredentialSource, Session};
 use crate::config::files::AllowedRoot;
-use crate::doctor::verify_token;
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::model::evidence::{Evidence, FileEvidence, TokenEvidence};
 use crate::model::text::hex;
@@ -37,7 +36,7 @@ pub(crate) fn collect<'a>(
     async move {
         let tokens = tokens.into_iter();
         let tokens = tokens.map(async |(variable, (client, account, accounts))| {
-            let verified = verify_token(&client, &account).await;
+            let verified = client.reader().verify_token(&account).await;
             TokenEvidence {
                 variable,
                 id: verified.ok().and_then(|(_, token)| token.id),

@@ -196,6 +196,13 @@ pub(crate) struct SelectedAccount {
     pub(crate) desired: Option<DesiredAccount>,
 }
 
+impl SelectedAccount {
+    /// Returns the variable that holds the token, if the declaration names one.
+    pub(crate) fn token_variable(&self) -> Option<&str> {
+        self.desired.as_ref()?.api_token_env.as_deref()
+    }
+}
+
 impl From<AccountId> for SelectedAccount {
     fn from(id: AccountId) -> Self {
         SelectedAccount { id, desired: None }

@@ -184,8 +184,7 @@ impl Session {
 
     /// Returns the client for a selected account.
     pub(crate) fn client_for(&self, account: &SelectedAccount) -> Result<Client, AccountError> {
-        let desired = account.desired.as_ref();
-        self.client_with(desired.and_then(|desired| desired.api_token_env.as_deref()))
+        self.client_with(account.token_variable())
     }
 
     /// Returns the client with the token in a variable, or with the default credentials.

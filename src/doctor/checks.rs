@@ -4,18 +4,14 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use super::permissions::{
-    access_groups, access_policies, audit_log, entitlement, pii_read, read, write,
-};
-use super::probe::{
-    Access, ApiTransport, CredentialEvidence, CredentialKind, Files, Owner, ProbeResults,
-    ProxyInfo, errors, reads,
-};
-use super::{blocked, complete, from_error};
-use crate::api::{ApiError, ErrorKind, TokenStatus, TransportErrorKind};
+use super::permissions::{entitlement, optional, read, write};
+use super::probe::{ProbeResults, ProxyInfo};
+use super::{complete, from_error};
+use crate::api::{ErrorKind, TokenStatus, TransportErrorKind, VerifiedToken};
+use crate::model::account::BehaviorDeclaration;
 use crate::model::finding::{CheckStatus, CheckedAccount, Finding};
 use crate::model::open_enum::OpenEnum;
-use crate::model::text::{abbreviate_list, pluralize};
+use crate::model::text::abbreviate_list;
 
 /// Tokens that expire sooner cause a warning.
 const TOKEN_EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -24,273 +20,208 @@ const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(30);
 /// Number of requests left below which a warning is given: a tenth of the limit.
 const LOW_BUDGET: u64 = 120;
 
-/// A check of one account.
-struct Check {
-    /// Name in output. Permissions have their dashboard names.
-    id: &'static str,
-    run: fn(&ProbeResults) -> Option<Finding>,
+/// Subject of a check.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    /// Credentials, permissions or the entitlement. A failure ends with the exit code of authentication.
+    Access,
+    Other,
+    /// Another subject, which some accounts do not have.
+    Optional,
 }
 
-const FILES: &str = "files";
-const CREDENTIALS: &str = "credentials";
-const PROXY: &str = "proxy";
+/// Name of a check in output, its subject, and its function, which returns `None` if an earlier check failed.
+type Check = (
+    &'static str,
+    Subject,
+    fn(&ProbeResults<'_>) -> Option<Finding>,
+);
 
-/// All checks of an account, in order of dependency.
-const CHECKS: [Check; 14] = {
-    const fn check(id: &'static str, run: fn(&ProbeResults) -> Option<Finding>) -> Check {
-        Check { id, run }
-    }
-    [
-        check(CREDENTIALS, |probed| {
-            Some(credentials_finding(&probed.access.source))
-        }),
-        check("API", |probed| Some(api(probed))),
-        check(PROXY, proxy),
-        check("token", |probed| Some(token(probed))),
-        check("Zero Trust Read", |probed| Some(read(probed))),
-        check("Zero Trust: PII Read", |probed| Some(pii_read(probed))),
-        check("Zero Trust Write", |probed| Some(write(probed))),
-        check("entitlement", |probed| Some(entitlement(probed))),
-        check("Access policies", |probed| Some(access_policies(probed))),
-        check("Access groups", |probed| Some(access_groups(probed))),
-        check("audit log", |probed| Some(audit_log(probed))),
-        check("rate limit", |probed| Some(rate_limit(probed))),
-        check("clock", |probed| Some(clock(probed))),
-        check("new behaviors", new_behaviors),
-    ]
-};
+/// The check of the files, whose finding all accounts share.
+pub const FILES: &str = "files";
+/// The check of the credentials.
+pub const CREDENTIALS: &str = "credentials";
+/// The check of the proxy.
+pub const PROXY: &str = "proxy";
 
-/// Checks that are not about credentials, permissions or the entitlement.
-const OTHER_CHECKS: [&str; 6] = [FILES, "API", PROXY, "rate limit", "clock", "new behaviors"];
+/// All checks of an account, in order of dependency. Permissions have their dashboard names.
+const CHECKS: [Check; 14] = [
+    (CREDENTIALS, Subject::Access, |probed| {
+        Some(Finding::pass(format!("set by {}", probed.source)))
+    }),
+    ("API", Subject::Other, api),
+    (PROXY, Subject::Optional, proxy),
+    ("token", Subject::Access, token),
+    ("Zero Trust Read", Subject::Access, read),
+    ("Zero Trust: PII Read", Subject::Access, |probed| {
+        let without = "get users, get user, and reset by email address or level do not work";
+        optional(probed, &probed.users, "users", without)
+    }),
+    ("Zero Trust Write", Subject::Access, write),
+    ("entitlement", Subject::Access, entitlement),
+    ("Access policies", Subject::Access, |probed| {
+        let readable = "Access policies and applications";
+        let without = "plan, drift and audit cannot show affected Access policies";
+        optional(probed, &probed.context[0], readable, without)
+    }),
+    ("Access groups", Subject::Access, |probed| {
+        let readable = "Access groups and identity providers";
+        let without = "groups in Access policies and identity_provider in files cannot be resolved";
+        optional(probed, &probed.context[1], readable, without)
+    }),
+    ("audit log", Subject::Access, |probed| {
+        let readable = "entries of the account's audit log";
+        let without = "drift cannot show who changed something";
+        optional(probed, &probed.context[2], readable, without)
+    }),
+    ("rate limit", Subject::Other, rate_limit),
+    ("clock", Subject::Other, clock),
+    ("new behaviors", Subject::Optional, new_behaviors),
+];
 
 /// Returns true if the check is about credentials, permissions or the entitlement.
 pub fn is_auth_check(check: &str) -> bool {
-    !OTHER_CHECKS.contains(&check)
+    let mut checks = CHECKS.iter();
+    checks.any(|(id, subject, _)| *id == check && *subject == Subject::Access)
 }
 
 /// Returns all findings about one account.
-pub fn account_findings(probed: &ProbeResults, account: &Arc<CheckedAccount>) -> Vec<Finding> {
-    let findings = CHECKS.iter().flat_map(|check| {
-        let finding = (check.run)(probed).into_iter().collect();
-        complete(finding, check.id, Some(account))
+pub fn account_findings(probed: &ProbeResults<'_>, account: &Arc<CheckedAccount>) -> Vec<Finding> {
+    let findings = CHECKS.iter().flat_map(|(id, subject, run)| {
+        let skipped = "skipped because an earlier check failed";
+        let skipped = Finding::new(CheckStatus::Unknown, skipped);
+        let skipped = (*subject != Subject::Optional).then_some(skipped);
+        let finding = run(probed).or(skipped);
+        complete(finding.into_iter().collect(), id, Some(account))
     });
     findings.collect()
 }
 
-/// Returns the finding about the files, shared by all accounts.
-pub fn files_finding(files: &Files) -> Finding {
-    let finding = match files {
-        Files::Absent { path } => Finding::warn(format!("{path} not found"))
-            .help("run `riskform init` to create it, or pass the files to check"),
-        Files::Invalid { first, errors } => {
-            let message = match errors {
-                1 => first.clone(),
-                _ => format!("{first} ({errors} errors)"),
-            };
-            Finding::fail(message).help("riskform validate shows every mistake in the files")
-        }
-        Files::Valid { accounts } => {
-            Finding::pass(format!("valid, for {}", pluralize(*accounts, "account")))
-        }
-    };
-    Finding {
-        check: FILES,
-        ..finding
-    }
-}
-
-/// Returns the finding about missing credentials. No request can be sent.
-pub fn no_credentials_finding(message: String, help: Option<String>) -> Finding {
-    Finding {
-        check: CREDENTIALS,
-        help,
-        ..Finding::fail(message)
-    }
-}
-
-/// Returns the finding about credentials from a source.
-pub fn credentials_finding(source: &str) -> Finding {
-    Finding {
-        check: CREDENTIALS,
-        ..Finding::pass(format!("set by {source}"))
-    }
-}
-
-/// Returns the finding about an invalid proxy. No request can be sent.
-pub fn invalid_proxy_finding(message: String) -> Finding {
-    Finding {
-        check: PROXY,
-        ..Finding::fail(message).help("correct or unset the variable")
-    }
-}
-
 /// Returns a finding only if a proxy is set. Its variable is named, so that it can be corrected.
-fn proxy(probed: &ProbeResults) -> Option<Finding> {
-    let ProxyInfo { variable, address } = probed.access.proxy.as_ref()?;
+fn proxy(probed: &ProbeResults<'_>) -> Option<Finding> {
+    use TransportErrorKind::{Connect, Timeout};
+    let ProxyInfo { variable, address } = probed.proxy.as_ref()?;
     let message = format!("{address} ({variable})");
-    let lost = |error: &ApiError| {
+    let is_lost = probed.errors().any(|error| {
         matches!(
             error.kind(),
             ErrorKind::Transport {
-                failure: TransportErrorKind::Connect | TransportErrorKind::Timeout,
+                failure: Connect | Timeout,
                 ..
             }
         )
-    };
-    Some(if errors(probed).any(lost) {
-        Finding::fail(format!("cannot reach the API through {message}")).help(format!(
+    });
+    Some(match is_lost {
+        true => Finding::fail(format!("cannot reach the API through {message}")).help(format!(
             "check that the proxy is up and allows requests to the API, or unset {variable}"
-        ))
-    } else {
-        Finding::pass(message)
+        )),
+        false => Finding::pass(message),
     })
 }
 
-fn api(probed: &ProbeResults) -> Finding {
-    let ProbeResults {
-        base_url,
-        access: Access { transport, .. },
-        ..
-    } = probed;
-    let troubles = errors(probed).filter(|error| match error.kind() {
+fn api(probed: &ProbeResults<'_>) -> Option<Finding> {
+    let trouble = probed.errors().find(|error| {
         // These errors have separate checks and prove that the API responds.
-        ErrorKind::Credentials
-        | ErrorKind::CredentialsOrPermission
-        | ErrorKind::Permission
-        | ErrorKind::Entitlement
-        | ErrorKind::RateLimited
-        | ErrorKind::Cancelled => false,
-        ErrorKind::NotFound
-        | ErrorKind::UnknownRoute
-        | ErrorKind::Rejected
-        | ErrorKind::ServerError { .. }
-        | ErrorKind::Transport { .. }
-        | ErrorKind::OtherAccount { .. }
-        | ErrorKind::UnexpectedResponse { .. } => true,
+        !matches!(
+            error.kind(),
+            ErrorKind::Credentials
+                | ErrorKind::CredentialsOrPermission
+                | ErrorKind::Permission
+                | ErrorKind::Entitlement
+                | ErrorKind::RateLimited
+                | ErrorKind::Cancelled
+        )
     });
-    if let Some(error) = troubles.into_iter().next() {
-        return from_error(CheckStatus::Fail, error);
-    }
-    let message = match transport {
-        ApiTransport::InProcess => "simulated in this process".to_owned(),
-        ApiTransport::Network if base_url.is_https() => {
-            format!("{base_url} responds, certificate trusted")
+    let base_url = &probed.base_url;
+    Some(match trouble {
+        Some(error) => from_error(CheckStatus::Fail, error),
+        None if probed.is_simulated => Finding::pass("simulated in this process"),
+        None if base_url.is_https() => {
+            Finding::pass(format!("{base_url} responds, certificate trusted"))
         }
-        ApiTransport::Network => format!("{base_url} responds (localhost, without TLS)"),
-    };
-    Finding::pass(message)
+        None => Finding::pass(format!("{base_url} responds (localhost, without TLS)")),
+    })
 }
 
-fn token(probed: &ProbeResults) -> Finding {
-    match (&probed.token, probed.access.credentials) {
-        (None, CredentialKind::Key) => match reads(probed) {
-            CredentialEvidence::Refused(error) => from_error(CheckStatus::Fail, error),
-            CredentialEvidence::Answered | CredentialEvidence::Known => {
-                Finding::pass("global API key, accepted")
-            }
-            CredentialEvidence::Unknown => blocked(),
-        },
-        (None, CredentialKind::Token) => blocked(),
-        (Some(Ok((owner, token))), _) => {
-            let whose = match owner {
-                Owner::User => "user token",
-                Owner::Account => "account token",
-            };
-            let ends = token.expires_on.map_or_else(
-                || "no expiration".to_owned(),
-                |end| format!("expires at {end}"),
-            );
-            let message = format!("{whose}, {}, {ends}", token.status);
-            match token.status {
-                OpenEnum::Known(TokenStatus::Active) => match token.expires_on {
-                    Some(end) if end.duration_since(probed.now) < TOKEN_EXPIRY_WARNING => {
-                        Finding::warn(message).help("roll the token or extend its expiration")
-                    }
-                    Some(_) | None => Finding::pass(message),
-                },
-                OpenEnum::Known(TokenStatus::Disabled | TokenStatus::Expired) => {
-                    Finding::fail(message)
-                        .help("enable or roll the token in the dashboard, or set another one")
-                }
-                OpenEnum::Unknown(_) => {
-                    Finding::warn(message).help("check this token in the dashboard")
-                }
-            }
+fn token(probed: &ProbeResults<'_>) -> Option<Finding> {
+    match (&probed.token, probed.accepted()) {
+        (Some(Ok((kind, token))), _) => Some(verified(probed, kind, token)),
+        // A successful read, or one denied for a missing permission, proves more than a failed verification.
+        (Some(Err(error)), Some(accepted)) => Some(Finding {
+            message: format!("{accepted}, but not verified: {error}"),
+            ..from_error(CheckStatus::Warn, error)
+        }),
+        (Some(Err(error)), None) if *error.kind() == ErrorKind::Credentials => {
+            Some(from_error(CheckStatus::Fail, error))
         }
-        (Some(Err(error)), _) => match (error.kind(), reads(probed)) {
-            // A successful read, or one denied for a missing permission, proves more than a failed verification.
-            (_, CredentialEvidence::Answered) => Finding {
-                message: format!("accepted for reading, but not verified: {error}"),
-                ..from_error(CheckStatus::Warn, error)
-            },
-            (_, CredentialEvidence::Known) => Finding {
-                message: format!("known to the API, but not verified: {error}"),
-                ..from_error(CheckStatus::Warn, error)
-            },
-            (ErrorKind::Credentials, _) => from_error(CheckStatus::Fail, error),
-            (_, CredentialEvidence::Refused(refusal)) => from_error(CheckStatus::Fail, refusal),
-            (_, CredentialEvidence::Unknown) => blocked(),
+        (None, Some(_)) if !probed.has_token => Some(Finding::pass("global API key, accepted")),
+        _ => Some(from_error(CheckStatus::Fail, probed.refusal()?)),
+    }
+}
+
+fn verified(probed: &ProbeResults<'_>, kind: &str, token: &VerifiedToken) -> Finding {
+    let ends = match token.expires_on {
+        Some(end) => format!("expires at {end}"),
+        None => "no expiration".to_owned(),
+    };
+    let message = format!("{kind}, {}, {ends}", token.status);
+    match token.status {
+        OpenEnum::Known(TokenStatus::Active) => match token.expires_on {
+            Some(end) if end.duration_since(probed.now) < TOKEN_EXPIRY_WARNING => {
+                Finding::warn(message).help("roll the token or extend its expiration")
+            }
+            Some(_) | None => Finding::pass(message),
         },
+        OpenEnum::Known(TokenStatus::Disabled | TokenStatus::Expired) => Finding::fail(message)
+            .help("enable or roll the token in the dashboard, or set another one"),
+        OpenEnum::Unknown(_) => Finding::warn(message).help("check this token in the dashboard"),
     }
 }
 
-fn rate_limit(probed: &ProbeResults) -> Finding {
-    let spent = errors(probed).find(|error| *error.kind() == ErrorKind::RateLimited);
-    if let Some(error) = spent {
-        return from_error(CheckStatus::Fail, error);
+fn rate_limit(probed: &ProbeResults<'_>) -> Option<Finding> {
+    if let Some(error) = probed.error(&ErrorKind::RateLimited) {
+        return Some(from_error(CheckStatus::Fail, error));
     }
-    let Some(metadata) = &probed.metadata else {
-        return blocked();
+    let Some(remaining) = probed.metadata.as_ref()?.remaining else {
+        return Some(Finding::pass("the API states no limit"));
     };
-    let Some(remaining) = metadata.remaining else {
-        return Finding::pass("the API states no limit");
-    };
-    let message = format!(
-        "{} requests left, for {} s",
-        remaining.requests,
-        remaining.resets_in.as_secs()
-    );
-    if remaining.requests < LOW_BUDGET {
-        Finding::warn(message)
-            .help("another client uses this token; create a separate token for riskform")
-    } else {
-        Finding::pass(message)
-    }
+    let (requests, seconds) = (remaining.requests, remaining.resets_in.as_secs());
+    let message = format!("{requests} requests left, for {seconds} s");
+    Some(match requests < LOW_BUDGET {
+        true => Finding::warn(message)
+            .help("another client uses this token; create a separate token for riskform"),
+        false => Finding::pass(message),
+    })
 }
 
-fn clock(probed: &ProbeResults) -> Finding {
-    let Some(metadata) = &probed.metadata else {
-        return blocked();
-    };
-    match metadata.clock_skew {
+fn clock(probed: &ProbeResults<'_>) -> Option<Finding> {
+    Some(match probed.metadata.as_ref()?.clock_skew {
         None => Finding::pass("the API sends no time"),
         Some(ahead) if ahead.abs() <= CLOCK_TOLERANCE => Finding::pass("in sync with the API"),
         Some(ahead) => {
-            let direction = if ahead.is_negative() {
-                "ahead of"
-            } else {
-                "behind"
+            let direction = match ahead.is_negative() {
+                true => "ahead of",
+                false => "behind",
             };
             let message = format!("{} s {direction} the API", ahead.abs().as_secs());
             Finding::warn(message)
                 .help("set the clock; --since, ignore_changes dates and the audit log depend on it")
         }
-    }
+    })
 }
 
 /// Returns a finding only if the files list behaviors and the live ones are known.
-fn new_behaviors(probed: &ProbeResults) -> Option<Finding> {
-    let (Some(declared), Some(Ok(live))) = (&probed.declared, &probed.behaviors) else {
+fn new_behaviors(probed: &ProbeResults<'_>) -> Option<Finding> {
+    let (Some(desired), Some(Ok(live))) = (probed.desired, &probed.behaviors) else {
         return None;
     };
-    let new: Vec<String> = live
-        .difference(&declared.behaviors)
-        .map(ToString::to_string)
-        .collect();
-    Some(match (new.as_slice(), declared.covers_every_other) {
-        ([], _) => Finding::pass("all behaviors are in the files"),
-        (_, true) => Finding::pass("all behaviors are in the files or covered by \"*\""),
-        (new, false) => Finding::warn(format!("not in the files: {}", abbreviate_list(new)))
+    let new = live
+        .iter()
+        .filter(|key| matches!(desired.behavior(key), BehaviorDeclaration::Unlisted));
+    let new: Vec<_> = new.collect();
+    Some(match new.is_empty() {
+        true => Finding::pass("all behaviors are in the files"),
+        false => Finding::warn(format!("not in the files: {}", abbreviate_list(new)))
             .help("add them under `behaviors`, or set `unlisted.behaviors`"),
     })
 }

@@ -19,14 +19,8 @@ pub use audit::{
     AUDIT_CHECKS, AccountAudit, AuditCheck, AuditInput, AuditReport, AuditTotals, audit_findings,
 };
 pub use audit_files::difference;
-pub use checks::{
-    account_findings, credentials_finding, files_finding, invalid_proxy_finding, is_auth_check,
-    no_credentials_finding,
-};
-pub use probe::{
-    Access, ApiTransport, CredentialKind, Declared, Files, Owner, Probe, ProbeResults, ProxyInfo,
-    probe_account, verify_token,
-};
+pub use checks::{CREDENTIALS, FILES, PROXY, account_findings, is_auth_check};
+pub use probe::{Probe, ProbeResults, ProxyInfo, probe_account};
 
 /// Adds the check and the account to its findings.
 fn complete(
@@ -47,12 +41,4 @@ fn from_error(status: CheckStatus, error: &ApiError) -> Finding {
         help: error.help(),
         ..Finding::new(status, error.to_string())
     }
-}
-
-/// Returns an unknown result that another check explains.
-fn blocked() -> Finding {
-    Finding::new(
-        CheckStatus::Unknown,
-        "skipped because an earlier check failed",
-    )
 }

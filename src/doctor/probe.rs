@@ -5,56 +5,43 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::api::{
-    ApiError, BaseUrl, Client, ContextProbe, ErrorKind, ResponseMetadata, TokenOwner,
-    TransportErrorKind, VerifiedToken,
-};
-use crate::model::account::AccountId;
+use crate::api::{ApiError, BaseUrl, Client, ErrorKind, ResponseMetadata, VerifiedToken};
+use crate::model::account::{AccountId, DesiredAccount};
 use crate::model::behavior::BehaviorKey;
 
-/// Results of all requests for one account.
-#[derive(Clone, Debug)]
-pub struct ProbeResults {
+/// Credentials and declaration of one account, and the results of all requests for it.
+#[derive(Clone, Debug, Default)]
+pub struct ProbeResults<'a> {
+    /// Source of the credentials, for display.
+    pub source: String,
+    /// Whether the credentials are a token. An email address and its global API key cannot be verified.
+    pub has_token: bool,
+    /// Whether the API is simulated in this process.
+    pub is_simulated: bool,
+    /// Proxy, if any.
+    pub proxy: Option<ProxyInfo>,
+    /// Declaration of the account, if the files are valid.
+    pub desired: Option<&'a DesiredAccount>,
+    /// Time of the requests.
+    pub now: Timestamp,
     /// Base URL of the API.
     pub base_url: BaseUrl,
-    /// Transport and credentials.
-    pub access: Access,
-    /// Verified token and its owner; not requested for an API key.
-    pub token: Probe<(Owner, VerifiedToken)>,
+    /// Kind of the token and its verification.
+    pub token: Probe<(&'static str, VerifiedToken)>,
     /// Behaviors of the account.
     pub behaviors: Probe<BTreeSet<BehaviorKey>>,
     /// Result of listing the integrations.
     pub integrations: Probe<()>,
     /// Result of listing the users, without the users.
     pub users: Probe<()>,
-    /// Result of reading the Access policies.
-    pub access_policies: Probe<()>,
-    /// Result of reading the Access groups.
-    pub access_groups: Probe<()>,
-    /// Result of reading the audit log.
-    pub audit_log: Probe<()>,
+    /// Results of reading the Access policies, the Access groups and the audit log.
+    pub context: [Probe<()>; 3],
     /// Metadata of the last response, if any.
     pub metadata: Option<ResponseMetadata>,
-    /// Time of the requests.
-    pub now: Timestamp,
-    /// Listed behaviors, if there are files.
-    pub declared: Option<Declared>,
 }
 
 /// Result of a request; `None` if it was skipped.
 pub type Probe<T> = Option<Result<T, ApiError>>;
-
-/// Transport and credentials.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
-    pub transport: ApiTransport,
-    /// Type of the credentials.
-    pub credentials: CredentialKind,
-    /// Source of the credentials, for display.
-    pub source: String,
-    /// Proxy, if any.
-    pub proxy: Option<ProxyInfo>,
-}
 
 /// Proxy from the environment, without user and password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,207 +51,80 @@ pub struct ProxyInfo {
     pub address: String,
 }
 
-/// Transport to the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ApiTransport {
-    /// Over the network.
-    Network,
-    /// Simulated in this process.
-    InProcess,
-}
-
-/// Type of credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CredentialKind {
-    /// An API token.
-    Token,
-    /// An email address and its global API key, which cannot be verified.
-    Key,
-}
-
-/// Owner of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
-    User,
-    /// The account itself.
-    Account,
-}
-
-/// Behaviors listed in the files of an account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declared {
-    /// Listed behaviors, including unmanaged ones.
-    pub behaviors: BTreeSet<BehaviorKey>,
-    /// Whether `"*"` declares all others.
-    pub covers_every_other: bool,
-}
-
-/// State of the desired-state files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Files {
-    /// The default file does not exist and no other was passed.
-    Absent {
-        /// Default path.
-        path: String,
-    },
-    /// The files cannot be loaded.
-    Invalid {
-        /// The first error, with its location.
-        first: String,
-        /// Number of errors.
-        errors: usize,
-    },
-    /// The files are valid.
-    Valid {
-        /// Number of accounts.
-        accounts: usize,
-    },
-}
-
 /// Sends all requests for one account, all read-only. Stops if the API is unreachable or rate limited.
-pub async fn probe_account(
-    connection: &Client,
+pub async fn probe_account(probed: &mut ProbeResults<'_>, client: &Client, account: &AccountId) {
+    probed.base_url = client.base_url().clone();
+    let _stopped = send_requests(probed, client, account).await;
+    probed.metadata = client.last_metadata();
+}
+
+async fn send_requests(
+    probed: &mut ProbeResults<'_>,
+    client: &Client,
     account: &AccountId,
-    access: Access,
-    declared: Option<Declared>,
-    now: Timestamp,
-) -> ProbeResults {
-    let reader = connection.reader();
-    let today = now.to_zoned(TimeZone::UTC).date();
-    let mut probed = ProbeResults {
-        base_url: connection.base_url().clone(),
-        access,
-        token: None,
-        behaviors: None,
-        integrations: None,
-        users: None,
-        access_policies: None,
-        access_groups: None,
-        audit_log: None,
-        metadata: None,
-        now,
-        declared,
-    };
-    if probed.access.credentials == CredentialKind::Token {
-        probed.token = Some(verify_token(connection, account).await);
+) -> Option<()> {
+    let reader = client.reader();
+    if probed.has_token {
+        store(&mut probed.token, reader.verify_token(account).await)?;
     }
-    if !should_stop(&probed.token) {
-        let behaviors = reader.behaviors(account).await;
-        probed.behaviors = Some(behaviors.map(|answer| answer.value.into_keys().collect()));
+    let behaviors = reader.behaviors(account).await;
+    let behaviors = behaviors.map(|response| response.value.into_keys().collect());
+    store(&mut probed.behaviors, behaviors)?;
+    let integrations = reader.integrations(account).await;
+    store(&mut probed.integrations, integrations.map(drop))?;
+    let users = reader.users(account).await;
+    store(&mut probed.users, users.map(drop))?;
+    let today = probed.now.to_zoned(TimeZone::UTC).date();
+    probed.context = reader.probe_context(account, today).await.map(Some);
+    Some(())
+}
+
+/// Stores a result. Returns `None` if all other requests would fail the same way.
+fn store<T>(probe: &mut Probe<T>, result: Result<T, ApiError>) -> Option<()> {
+    let goes_on = !result.as_ref().is_err_and(ApiError::concerns_all_requests);
+    *probe = Some(result);
+    goes_on.then_some(())
+}
+
+impl ProbeResults<'_> {
+    /// Returns how a read proved that the API knows the credentials, if one did.
+    pub(super) fn accepted(&self) -> Option<&'static str> {
+        match self.behaviors.as_ref()? {
+            Ok(_) => Some("accepted for reading"),
+            Err(error) => match error.kind() {
+                ErrorKind::Permission | ErrorKind::Entitlement => Some("known to the API"),
+                _ => None,
+            },
+        }
     }
-    if probed.behaviors.is_some() && !should_stop(&probed.behaviors) {
-        probed.integrations = Some(reader.integrations(account).await.map(|_| ()));
-    }
-    if probed.integrations.is_some() && !should_stop(&probed.integrations) {
-        probed.users = Some(reader.users(account).await.map(|_| ()));
-    }
-    if probed.users.is_some() && !should_stop(&probed.users) {
-        let (policies, groups, log) = tokio::join!(
-            reader.probe(ContextProbe::Policies, account),
-            reader.probe(ContextProbe::Groups, account),
-            reader.probe(ContextProbe::AuditLog { today }, account),
+
+    /// Returns the error of a read whose credentials were or may have been rejected.
+    pub(super) fn refusal(&self) -> Option<&ApiError> {
+        let error = self.behaviors.as_ref()?.as_ref().err()?;
+        let is_refusal = matches!(
+            error.kind(),
+            ErrorKind::Credentials | ErrorKind::CredentialsOrPermission
         );
-        probed.access_policies = Some(policies);
-        probed.access_groups = Some(groups);
-        probed.audit_log = Some(log);
+        is_refusal.then_some(error)
     }
-    probed.metadata = connection.last_metadata();
-    probed
-}
 
-/// Verifies a token as a user token, then as an account token.
-pub async fn verify_token(
-    connection: &Client,
-    account: &AccountId,
-) -> Result<(Owner, VerifiedToken), ApiError> {
-    let reader = connection.reader();
-    let error = match reader.verify_token(TokenOwner::User).await {
-        Ok(answer) => return Ok((Owner::User, answer.value)),
-        Err(error) if is_fatal(&error) => return Err(error),
-        Err(error) => error,
-    };
-    match reader.verify_token(TokenOwner::Account(account)).await {
-        Ok(answer) => Ok((Owner::Account, answer.value)),
-        Err(_) => Err(error),
+    /// Returns the errors of the requests that every command needs, and of the list of users, in order.
+    pub(super) fn errors(&self) -> impl Iterator<Item = &ApiError> {
+        fn error<T>(probe: &Probe<T>) -> Option<&ApiError> {
+            probe.as_ref()?.as_ref().err()
+        }
+        [
+            error(&self.token),
+            error(&self.behaviors),
+            error(&self.integrations),
+            error(&self.users),
+        ]
+        .into_iter()
+        .flatten()
     }
-}
 
-fn should_stop<T>(probe: &Probe<T>) -> bool {
-    matches!(probe, Some(Err(error)) if is_fatal(error))
-}
-
-/// Returns true if all other requests would fail the same way or make it worse.
-fn is_fatal(error: &ApiError) -> bool {
-    match error.kind() {
-        ErrorKind::RateLimited | ErrorKind::Cancelled => true,
-        ErrorKind::Transport { failure, .. } => match failure {
-            TransportErrorKind::ClientBuild
-            | TransportErrorKind::Connect
-            | TransportErrorKind::ProxyRefused
-            | TransportErrorKind::Tls => true,
-            // A slow or broken response to one request says little about the others.
-            TransportErrorKind::Timeout
-            | TransportErrorKind::ConnectionClosed
-            | TransportErrorKind::TooLarge => false,
-        },
-        ErrorKind::Credentials
-        | ErrorKind::CredentialsOrPermission
-        | ErrorKind::Permission
-        | ErrorKind::Entitlement
-        | ErrorKind::NotFound
-        | ErrorKind::UnknownRoute
-        | ErrorKind::Rejected
-        | ErrorKind::ServerError { .. }
-        | ErrorKind::OtherAccount { .. }
-        | ErrorKind::UnexpectedResponse { .. } => false,
+    /// Returns the first error of a kind.
+    pub(super) fn error(&self, kind: &ErrorKind) -> Option<&ApiError> {
+        self.errors().find(|error| error.kind() == kind)
     }
-}
-
-/// Evidence of the reads about the credentials.
-pub(super) enum CredentialEvidence<'a> {
-    /// A read succeeded.
-    Answered,
-    /// A read was denied for another reason than the credentials.
-    Known,
-    /// The credentials were rejected.
-    Refused(&'a ApiError),
-    /// No probed.
-    Unknown,
-}
-
-pub(super) fn reads(probed: &ProbeResults) -> CredentialEvidence<'_> {
-    match &probed.behaviors {
-        Some(Ok(_)) => CredentialEvidence::Answered,
-        Some(Err(error)) => match error.kind() {
-            ErrorKind::Permission | ErrorKind::Entitlement => CredentialEvidence::Known,
-            ErrorKind::Credentials | ErrorKind::CredentialsOrPermission => {
-                CredentialEvidence::Refused(error)
-            }
-            ErrorKind::NotFound
-            | ErrorKind::UnknownRoute
-            | ErrorKind::Cancelled
-            | ErrorKind::RateLimited
-            | ErrorKind::Rejected
-            | ErrorKind::ServerError { .. }
-            | ErrorKind::Transport { .. }
-            | ErrorKind::OtherAccount { .. }
-            | ErrorKind::UnexpectedResponse { .. } => CredentialEvidence::Unknown,
-        },
-        None => CredentialEvidence::Unknown,
-    }
-}
-
-/// Returns all errors, in order of the requests.
-pub(super) fn errors(probed: &ProbeResults) -> impl Iterator<Item = &ApiError> {
-    fn error<T>(probe: &Probe<T>) -> Option<&ApiError> {
-        probe.as_ref().and_then(|result| result.as_ref().err())
-    }
-    [
-        error(&probed.token),
-        error(&probed.behaviors),
-        error(&probed.integrations),
-        error(&probed.users),
-    ]
-    .into_iter()
-    .flatten()
 }

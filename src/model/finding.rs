@@ -109,6 +109,12 @@ impl Finding {
         }
     }
 
+    /// Sets the check.
+    #[must_use]
+    pub fn of(self, check: &'static str) -> Self {
+        Finding { check, ..self }
+    }
+
     #[must_use]
     pub fn about(self, subject: impl ToString) -> Self {
         Finding {

@@ -89,7 +89,7 @@ pub struct UserEvents {
     #[serde(default, deserialize_with = "malformed_is_default")]
     pub last_reset_time: Option<Timestamp>,
     /// Risk score; missing if the user has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub risk_level: Option<OpenEnum<RiskLevel>>,
 }
 

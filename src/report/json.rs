@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::apply::{ApplyResult, OperationReport, Outcome};
 use crate::config::diagnostic::Diagnostics;
 use crate::model::account::DesiredAccount;
+use crate::model::text::escape_invisible_json;
 use crate::plan::{Format, OperationOutcome, OperationResult, OperationStatus, Run};
 
 /// Format of an error.
@@ -68,12 +69,11 @@ fn end(executed: &OperationReport) -> OperationStatus {
     end
 }
 
-/// Returns a document as JSON with a final line break.
-pub(super) fn document(document: &impl Serialize) -> String {
+/// Returns a document as JSON with a final line break, safe for terminals.
+pub fn document(document: &impl Serialize) -> String {
     let json = serde_json::to_string_pretty(document);
-    let mut json = json.expect("a document has string keys only");
-    json.push('\n');
-    json
+    let json = json.expect("a document has string keys only");
+    escape_invisible_json(json) + "\n"
 }
 
 /// Returns the document of a check of files.

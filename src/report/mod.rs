@@ -23,6 +23,7 @@ pub mod schema;
 pub mod slack;
 pub mod style;
 pub mod summary;
+mod table;
 pub mod text;
 pub mod view;
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use riskform::model::behavior::RiskLevel;
 use riskform::model::user::UserRisk;
 use riskform::plan::{Format, OperationOutcome, OperationStatus, Run};
-use riskform::report::get::{Privacy, ReadFormat, UserFilter, Users, render};
+use riskform::report::get::{Privacy, ReadFormat, UserFilter, Users};
 use riskform::report::{self, ApplyFormat, DetailLevel, DriftFormat, PlanFormat};
 use uuid::Uuid;
 
@@ -44,7 +44,7 @@ pub(super) fn measure(criterion: &mut Criterion) {
                 Privacy::Named,
             );
             let account = "f037e56e89293a057740de681ac9abbe".parse().unwrap();
-            move || render(&account, &users, *kind)
+            move || users.render(&account, *kind)
         });
     }
     group.finish();

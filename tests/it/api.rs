@@ -15,8 +15,8 @@ use axum::http::{Response, StatusCode, Version};
 use axum::routing::any;
 use riskform::api::{
     ApiError, Attempts, BaseUrl, CaBundle, Client, ClientEvent, ClientOptions, Credentials,
-    Delivery, ErrorKind, NetworkSettings, Proxy, Reader, RetryPolicy, TokenOwner, TokenStatus,
-    Transport, TransportErrorKind,
+    Delivery, ErrorKind, NetworkSettings, Proxy, Reader, RetryPolicy, TokenStatus, Transport,
+    TransportErrorKind,
 };
 use riskform::model::account::AccountId;
 use riskform::model::integration::ReferenceId;
@@ -419,27 +419,31 @@ async fn slow_servers_time_out() {
 async fn token_is_verified_on_its_owners_path() {
     let known = json!({ "id": "ed17574386854bf78a67040be0a770b0", "status": "active", "expires_on": "2030-01-01T00:00:00Z" });
     let of_the_account = json!({ "status": "paused" });
-    let router = Router::new()
-        .route(
-            "/client/v4/user/tokens/verify",
-            any(async move || envelope(&known)),
-        )
-        .route(
-            "/client/v4/accounts/{account}/tokens/verify",
-            any(async move || envelope(&of_the_account)),
-        );
-    let (reader, account) = (within(router).reader(), account());
-    let token = reader.verify_token(TokenOwner::User).await.unwrap().value;
+    let of_a_user = Router::new().route(
+        "/client/v4/user/tokens/verify",
+        any(async move || envelope(&known)),
+    );
+    let (kind, token) = within(of_a_user)
+        .reader()
+        .verify_token(&account())
+        .await
+        .unwrap();
+    assert_eq!(kind, "user token");
     assert_eq!(token.status, OpenEnum::Known(TokenStatus::Active));
     assert_eq!(
         token.expires_on,
         Some("2030-01-01T00:00:00Z".parse().unwrap())
     );
-    let token = reader
-        .verify_token(TokenOwner::Account(&account))
+    let of_an_account = Router::new().route(
+        "/client/v4/accounts/{account}/tokens/verify",
+        any(async move || envelope(&of_the_account)),
+    );
+    let (kind, token) = within(of_an_account)
+        .reader()
+        .verify_token(&account())
         .await
-        .unwrap()
-        .value;
+        .unwrap();
+    assert_eq!(kind, "account token");
     assert_eq!(token.status, OpenEnum::Unknown("paused".to_owned()));
 }
 

@@ -10,7 +10,7 @@ use axum::middleware::map_response;
 use axum::response::Response;
 use insta::assert_snapshot;
 use riskform::api::{BaseUrl, Client, Credentials, Transport};
-use riskform::doctor::{Access, ApiTransport, CredentialKind, account_findings, probe_account};
+use riskform::doctor::{ProbeResults, account_findings, probe_account};
 use riskform::model::finding::{CheckStatus, CheckedAccount, Finding};
 use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, RateLimit, Sandbox, Settings};
 
@@ -291,19 +291,17 @@ async fn examined(settings: Settings, change: fn(&mut Response)) -> Vec<Finding>
         BaseUrl::default(),
         Credentials::api_token(DEFAULT_TOKEN.into()).unwrap(),
     );
-    let access = Access {
-        transport: ApiTransport::Network,
-        credentials: CredentialKind::Token,
-        source: "CLOUDFLARE_API_TOKEN".to_owned(),
-        proxy: None,
-    };
     let account = Arc::new(CheckedAccount {
         id: RECORDED_ACCOUNT.parse().unwrap(),
         label: "production".to_owned(),
         source: "riskform.yaml".into(),
     });
-    let now = "2026-11-22T00:00:00Z".parse().unwrap();
-    let probed = probe_account(&connection, &account.id, access, None, now).await;
+    let mut probed = ProbeResults {
+        has_token: true,
+        now: "2026-11-22T00:00:00Z".parse().unwrap(),
+        ..ProbeResults::default()
+    };
+    probe_account(&mut probed, &connection, &account.id).await;
     account_findings(&probed, &account)
 }
 

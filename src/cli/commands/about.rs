@@ -14,7 +14,7 @@ use crate::cli::io::output::Output;
 use crate::cli::session::Session;
 use crate::config::shape::{CONFIG_SCHEMA, LIMITS_SCHEMA, schema_with_behaviors};
 use crate::report::VersionFormat;
-use crate::report::get::json;
+use crate::report::json::document;
 use crate::report::schema::{AUDIT_SCHEMA, RUN_SCHEMA};
 
 /// Flags of `schema`.
@@ -118,7 +118,7 @@ pub(crate) fn version(args: &VersionArgs, output: &Output) -> Result<Exit, Comma
     let formats = args.formats.read(output)?;
     formats.write(output, |format| match format {
         VersionFormat::Text => version_text(&build),
-        VersionFormat::Json => json(&build),
+        VersionFormat::Json => document(&build),
     });
     Ok(Exit::Done)
 }

@@ -13,18 +13,16 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, PathArgs};
 use crate::cli::io::environment;
 use crate::cli::io::output::Output;
-use crate::cli::load::{self as cli_load, LoadContext, LoadedFiles};
+use crate::cli::load::{self as cli_load, LoadContext, SelectedAccount};
 use crate::cli::session::{self, CredentialSource, Session};
 use crate::config::code::Severity;
 use crate::config::diagnostic::Diagnostics;
 use crate::config::load;
 use crate::doctor::{
-    Access, ApiTransport, CredentialKind, Declared, Files, account_findings, credentials_finding,
-    files_finding, invalid_proxy_finding, is_auth_check, no_credentials_finding, probe_account,
+    CREDENTIALS, FILES, PROXY, ProbeResults, account_findings, is_auth_check, probe_account,
 };
-use crate::model::account::DesiredAccount;
 use crate::model::finding::{CheckStatus, CheckedAccount, Finding};
-use crate::model::text::abbreviate_list;
+use crate::model::text::{abbreviate_list, pluralize};
 use crate::report;
 
 /// Flags of `doctor`.
@@ -36,152 +34,109 @@ pub(crate) struct DoctorArguments {
 
 /// Runs all checks and shows the findings.
 pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<Exit, CommandError> {
-    let (files, targets) = targets(&arguments.fleet, output)?;
-    let connect = &arguments.fleet.connect;
-    let needs_proxy = !connect.sandbox && session::base_url(connect)?.is_https();
-    let proxy = needs_proxy.then(environment::proxy);
-    let mut findings = vec![files_finding(&files)];
+    let fleet = &arguments.fleet;
+    let connect = &fleet.connect;
+    let (files, targets) = targets(fleet, output)?;
+    let uses_proxy = !connect.sandbox && session::base_url(connect)?.is_https();
+    let mut findings = vec![files.of(FILES)];
     let mut missing = None;
-    if let Some(Err(invalid)) = proxy {
-        findings.push(invalid_proxy_finding(invalid.to_string()));
+    if uses_proxy && let Err(invalid) = environment::proxy() {
+        let invalid = Finding::fail(invalid.to_string()).help("correct or unset the variable");
+        findings.push(invalid.of(PROXY));
         missing = Some("a valid proxy");
     } else {
         let session = Session::open(connect, output)?.without_retries();
-        if let Some((credentials, lacking)) = without_targets(&targets, &session) {
-            findings.push(credentials);
+        if let Some((credentials, lacking)) = obstacle(&targets, &session) {
+            findings.push(credentials.of(CREDENTIALS));
             missing = Some(lacking);
         } else {
+            let are_valid = findings[0].status == CheckStatus::Pass;
             let checked = stream::iter(targets)
-                .map(|target| check(target, &session))
-                .buffered(arguments.fleet.parallelism());
+                .map(|target| check(target, are_valid, &session))
+                .buffered(fleet.parallelism());
             findings.extend(checked.collect::<Vec<_>>().await.concat());
         }
     }
     output.result(report::doctor(&findings, missing));
-    Ok(exit(&findings))
+    let failures = findings.iter();
+    let failures = failures.filter(|finding| finding.status == CheckStatus::Fail);
+    Ok(Exit::most_severe(failures.map(
+        |finding| match is_auth_check(finding.check) {
+            true => Exit::Auth,
+            false => Exit::Error,
+        },
+    )))
 }
 
-/// Returns the finding about credentials and why the other checks are skipped, if no account can be checked.
-fn without_targets(targets: &[DoctorTarget], session: &Session) -> Option<(Finding, &'static str)> {
-    let named = targets.iter().map(|target| target.api_token_env.as_deref());
-    let mut named: Vec<Option<&str>> = named.collect();
-    if named.is_empty() {
-        named.push(None);
+/// Returns the finding about credentials and what the other checks lack, if no account can be checked.
+fn obstacle(targets: &[SelectedAccount], session: &Session) -> Option<(Finding, &'static str)> {
+    let mut variables: Vec<Option<&str>> = targets.iter().map(|one| one.token_variable()).collect();
+    if variables.is_empty() {
+        variables.push(None);
     }
-    let is_unset = |name: &Option<&str>| match name {
-        Some(name) => environment::variable(name).is_none(),
-        None => !environment::has_credentials(),
-    };
-    if !session.is_sandbox() && named.iter().all(is_unset) {
-        let names = named
-            .iter()
-            .map(|name| name.unwrap_or(environment::API_TOKEN));
-        let names: BTreeSet<&str> = names.collect();
-        let (message, help) = match names.first() {
-            Some(name) if names.len() == 1 => (format!("{name} is not set"), format!("set {name}")),
-            _ => {
-                let message = format!("not set: {}", abbreviate_list(&names));
-                (message, "set these variables".to_owned())
+    let mut errors = BTreeSet::new();
+    for variable in &variables {
+        match session.credentials(*variable) {
+            Ok(_) if !targets.is_empty() => return None,
+            Ok((source, _)) => {
+                let finding = Finding::pass(format!("set by {source}"));
+                let help = "pass --account-id, or correct the file";
+                return Some((finding.help(help), "an account"));
             }
+            Err(error) => errors.insert(error.message),
         };
-        return Some((no_credentials_finding(message, Some(help)), "a token"));
     }
-    targets.is_empty().then(|| {
-        let credentials = match session.credentials(None) {
-            Ok((source, _)) => credentials_finding(&source.to_string())
-                .help("pass --account-id, or correct the file"),
-            Err(error) => no_credentials_finding(error.message, error.help),
-        };
-        (credentials, "an account")
-    })
-}
-
-/// An account to check.
-struct DoctorTarget {
-    account: CheckedAccount,
-    api_token_env: Option<String>,
-    declared: Option<Declared>,
-}
-
-impl From<DesiredAccount> for DoctorTarget {
-    fn from(desired: DesiredAccount) -> Self {
-        DoctorTarget {
-            account: CheckedAccount {
-                label: desired.label().to_owned(),
-                id: desired.account_id,
-                source: desired.source,
-            },
-            api_token_env: desired.api_token_env,
-            declared: Some(Declared {
-                covers_every_other: desired.wildcard.is_some(),
-                behaviors: (desired.behaviors.into_keys())
-                    .chain(desired.unmanaged.into_keys())
-                    .collect(),
-            }),
-        }
-    }
+    let names = variables.iter();
+    let names: BTreeSet<&str> = names
+        .map(|name| name.unwrap_or(environment::API_TOKEN))
+        .collect();
+    let finding = Finding::fail(abbreviate_list(errors));
+    let help = format!("set {}", abbreviate_list(names));
+    Some((finding.help(help), "a token"))
 }
 
 /// Checks the files and returns the accounts to check: the declared ones, else the one of the command line.
-fn targets(fleet: &FleetArgs, output: &Output) -> Result<(Files, Vec<DoctorTarget>), CommandError> {
-    let surroundings = LoadContext::of(&fleet.desired, output)?;
-    let undeclared = || -> Result<DoctorTarget, CommandError> {
-        let id = fleet.desired.who.account_id.as_ref();
-        let id = cli_load::account_id(id, fleet.connect.sandbox)?;
-        Ok(DoctorTarget {
-            account: CheckedAccount {
-                label: id.to_string(),
-                id,
-                source: "".into(),
-            },
-            api_token_env: None,
-            declared: None,
-        })
-    };
-    if let [path] = fleet.desired.paths.paths.as_slice()
-        && path == Path::new(PathArgs::DEFAULT)
-        && !path.exists()
-    {
-        let path = path.display().to_string();
-        return Ok((Files::Absent { path }, vec![undeclared()?]));
+fn targets(
+    fleet: &FleetArgs,
+    output: &Output,
+) -> Result<(Finding, Vec<SelectedAccount>), CommandError> {
+    let desired = &fleet.desired;
+    let context = LoadContext::of(desired, output)?;
+    let given = desired.who.account_id.as_ref();
+    let undeclared =
+        || cli_load::account_id(given, fleet.connect.sandbox).map(SelectedAccount::from);
+    let default = Path::new(PathArgs::DEFAULT);
+    if desired.paths.paths == [default] && !default.exists() {
+        let finding = Finding::warn(format!("{} not found", PathArgs::DEFAULT))
+            .help("run `riskform init` to create it, or pass the files to check");
+        return Ok((finding, vec![undeclared()?]));
     }
-    match cli_load::load(&fleet.desired, &surroundings, output) {
-        Ok(LoadedFiles { accounts, .. }) => {
-            let files = Files::Valid {
-                accounts: accounts.len(),
-            };
-            Ok((
-                files,
-                accounts.into_iter().map(DoctorTarget::from).collect(),
-            ))
+    match cli_load::load(desired, &context, output) {
+        Ok(loaded) => {
+            let number = pluralize(loaded.accounts.len(), "account");
+            let accounts = loaded.accounts.into_iter().map(SelectedAccount::from);
+            let finding = Finding::pass(format!("valid, for {number}"));
+            Ok((finding, accounts.collect()))
         }
         // Invalid files are a finding. The accounts that they declare in spite of it are still checked.
         Err(error) if error.kind == ErrorKind::Files => {
-            let checked = load::check(&surroundings.request(&fleet.desired)?);
-            let files = Files::Invalid {
-                first: first_error(&checked.diagnostics),
-                errors: checked.diagnostics.errors(),
-            };
-            let declared = checked.accounts;
-            let who = &fleet.desired.who.account_id;
-            let given = who.clone().or(cli_load::account_id_from_env()?);
-            let accounts: Vec<DoctorTarget> = (declared.into_iter())
-                .filter(|account| given.as_ref().is_none_or(|id| *id == account.account_id))
-                .map(|account| DoctorTarget {
-                    declared: None,
-                    ..account.into()
-                })
-                .collect();
-            match accounts.is_empty() {
-                true => Ok((files, undeclared().into_iter().collect())),
-                false => Ok((files, accounts)),
+            let checked = load::check(&context.request(desired)?);
+            let finding = Finding::fail(first_error(&checked.diagnostics))
+                .help("riskform validate shows every mistake in the files");
+            let given = given.cloned().or(cli_load::account_id_from_env()?);
+            let mut accounts = checked.accounts;
+            accounts.retain(|account| given.as_ref().is_none_or(|id| *id == account.account_id));
+            let mut targets: Vec<_> = accounts.into_iter().map(SelectedAccount::from).collect();
+            if targets.is_empty() {
+                targets.extend(undeclared());
             }
+            Ok((finding, targets))
         }
         Err(error) => Err(error),
     }
 }
 
-/// Returns the first error on one line.
+/// Returns the first error on one line, and the number of errors.
 fn first_error(diagnostics: &Diagnostics) -> String {
     let mut errors = diagnostics.iter();
     let first = errors.find(|diagnostic| diagnostic.severity == Severity::Error);
@@ -190,53 +145,42 @@ fn first_error(diagnostics: &Diagnostics) -> String {
         let region = place.region.as_ref();
         let region = region.map(|region| format!(":{}:{}", region.line, region.column));
         let help = error.help.as_ref().map(|help| format!("; {help}"));
+        let count = match diagnostics.errors() {
+            1 => String::new(),
+            errors => format!(" ({errors} errors)"),
+        };
         let (region, help) = (region.unwrap_or_default(), help.unwrap_or_default());
-        format!("{}{region}: {}{help}", place.file, error.message)
+        format!("{}{region}: {}{help}{count}", place.file, error.message)
     })
 }
 
-async fn check(target: DoctorTarget, session: &Session) -> Vec<Finding> {
-    let DoctorTarget {
-        account,
-        api_token_env,
-        declared,
-    } = target;
-    let account = Arc::new(account);
-    let api_token_env = api_token_env.as_deref();
-    let connection = session
-        .credentials(api_token_env)
-        .and_then(|(source, _)| Ok((source, session.client_with(api_token_env)?)));
-    let (source, connection) = match connection {
+async fn check(target: SelectedAccount, are_valid: bool, session: &Session) -> Vec<Finding> {
+    let desired = target.desired.as_ref();
+    let account = Arc::new(CheckedAccount {
+        label: desired.map_or_else(|| target.id.to_string(), |one| one.label().to_owned()),
+        source: desired.map_or_else(Arc::default, |one| Arc::clone(&one.source)),
+        id: target.id.clone(),
+    });
+    let credentials = session.credentials(target.token_variable());
+    let connection = credentials.and_then(|(source, _)| Ok((source, session.client_for(&target)?)));
+    let (source, client) = match connection {
         Ok(connection) => connection,
         Err(error) => {
-            let finding = no_credentials_finding(error.message, error.help);
-            let account = Some(account);
-            return vec![Finding { account, ..finding }];
+            return vec![Finding {
+                account: Some(account),
+                ..Finding::fail(error.message).of(CREDENTIALS)
+            }];
         }
     };
-    let access = Access {
-        transport: match source {
-            CredentialSource::Sandbox => ApiTransport::InProcess,
-            CredentialSource::Token(_) | CredentialSource::Key => ApiTransport::Network,
-        },
-        credentials: match source {
-            CredentialSource::Sandbox | CredentialSource::Token(_) => CredentialKind::Token,
-            CredentialSource::Key => CredentialKind::Key,
-        },
+    let mut probed = ProbeResults {
+        has_token: source != CredentialSource::Key,
+        is_simulated: source == CredentialSource::Sandbox,
         source: source.to_string(),
         proxy: session.proxy(),
+        desired: desired.filter(|_| are_valid),
+        now: Timestamp::now(),
+        ..ProbeResults::default()
     };
-    let now = Timestamp::now();
-    let probed = probe_account(&connection, &account.id, access, declared, now).await;
+    probe_account(&mut probed, &client, &account.id).await;
     account_findings(&probed, &account)
-}
-
-/// Returns the exit code: authentication problems have their own.
-fn exit(findings: &[Finding]) -> Exit {
-    let failures = findings.iter();
-    let failures = failures.filter(|finding| finding.status == CheckStatus::Fail);
-    Exit::most_severe(failures.map(|finding| match is_auth_check(finding.check) {
-        true => Exit::Auth,
-        false => Exit::Error,
-    }))
 }

@@ -20,9 +20,7 @@ use crate::model::behavior::RiskLevel;
 use crate::model::integration::{Integration, ReferenceId, TenantUrl};
 use crate::model::text::abbreviate_list;
 use crate::plan::{Purpose, matches, needs_identity_providers, resolve_identity_providers};
-use crate::report::get::{
-    Behaviors, Integrations, OneIntegration, Privacy, ReadFormat, User, UserFilter, Users, render,
-};
+use crate::report::get::{self, Privacy, ReadFormat, UserFilter, Users};
 
 /// Flags of `get`.
 #[derive(Args, Debug)]
@@ -144,14 +142,14 @@ pub(crate) async fn run(args: GetArgs, output: &Output) -> Result<Exit, CommandE
     match &args.resource {
         Resource::Behaviors(_) => {
             let behaviors = reader.behaviors(id).await?.value;
-            let shown = Behaviors { behaviors };
-            formats.write(output, |format| render(id, &shown, format));
+            formats.write(output, |format| get::behaviors(id, &behaviors, format));
         }
         Resource::Integrations(_) => {
             let mut integrations = reader.integrations(id).await?.value;
             integrations.sort_by_key(|integration| integration.id);
-            let shown = Integrations { integrations };
-            formats.write(output, |format| render(id, &shown, format));
+            formats.write(output, |format| {
+                get::integrations(id, &integrations, format)
+            });
         }
         Resource::Integration(args) => {
             let integration = match (&args.integration, &args.reference_id) {
@@ -164,8 +162,7 @@ pub(crate) async fn run(args: GetArgs, output: &Output) -> Result<Exit, CommandE
                     find_integration(wanted, &account, &client, output).await?
                 }
             };
-            let shown = OneIntegration { integration };
-            formats.write(output, |format| render(id, &shown, format));
+            formats.write(output, |format| get::integration(id, &integration, format));
         }
         Resource::Users(args) => {
             let filter = UserFilter {
@@ -174,8 +171,8 @@ pub(crate) async fn run(args: GetArgs, output: &Output) -> Result<Exit, CommandE
                 search: args.search.clone(),
             };
             let users = reader.users(id).await?.value;
-            let shown = Users::new(users, &filter, args.privacy.privacy());
-            formats.write(output, |format| render(id, &shown, format));
+            let users = Users::new(users, &filter, args.privacy.privacy());
+            formats.write(output, |format| users.render(id, format));
         }
         Resource::User(args) => {
             let user_id = match &args.user {
@@ -183,8 +180,10 @@ pub(crate) async fn run(args: GetArgs, output: &Output) -> Result<Exit, CommandE
                 UserRef::Email(email) => with_email(email, &reader.users(id).await?.value)?.user_id,
             };
             let user = reader.user(id, user_id).await?.value;
-            let shown = User::new(user_id, user, args.privacy.privacy());
-            formats.write(output, |format| render(id, &shown, format));
+            let privacy = args.privacy.privacy();
+            formats.write(output, |format| {
+                get::user(id, user_id, user.clone(), privacy, format)
+            });
         }
     }
     Ok(Exit::Done)
