@@ -26,7 +26,7 @@ fn examples_load_without_warnings_and_name_their_schema() {
         }
     }
     let fleet = load_paths(&[PathBuf::from("examples/fleet")]).unwrap();
-    assert_eq!(fleet.accounts.len(), 12);
+    assert_eq!(fleet.accounts.len(), 5);
 }
 
 /// Recorded behaviors of the real API.
