@@ -58,14 +58,14 @@ pub(crate) fn live(n: u128, text: &str) -> Integration {
     }
     Integration {
         id: id(n),
-        account_tag: "tag".into(),
+        account_tag: ACCOUNT.into(),
         created_at: "2026-01-01T00:00:00Z".into(),
         well_known_url: String::new(),
         fields,
     }
 }
 
-/// `name: tenant [reference] [off] [id=N] [prevent] [ignore=field[@date]] [type=Okta]`.
+/// `name: tenant [reference] [on|off] [id=N] [prevent] [ignore=field[@date]] [type=Okta]`.
 pub(crate) fn entry(text: &str) -> (Name, Declared) {
     let (name, rest) = text.split_once(": ").unwrap();
     let mut words = rest.split_whitespace();
@@ -93,9 +93,9 @@ pub(crate) fn entry(text: &str) -> (Name, Declared) {
                 });
             }
             Some(_) => panic!("unknown option {word}"),
-            None if word == "off" => {
-                let off = FieldValue::Bool(false);
-                entry.fields.set(Field::Active, Some(off));
+            None if word == "on" || word == "off" => {
+                let active = FieldValue::Bool(word == "on");
+                entry.fields.set(Field::Active, Some(active));
             }
             None if word == "prevent" => entry.lifecycle.prevent_destroy = true,
             None => {
