@@ -10,7 +10,7 @@ use http::{Method, Request};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use jiff::civil::date;
-use riskform::model::account::{AccountId, DesiredAccount, LiveAccount};
+use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::address::Address;
 use riskform::model::audit_log::{AuditEntry, AuditLog, ParsedEntry};
 use riskform::model::context::Context;
@@ -24,6 +24,7 @@ use riskform::sandbox::{
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use crate::support::account;
 use crate::worlds;
 
 const WORLDS: u64 = 150;
@@ -42,10 +43,6 @@ const TENANTS: [&str; 3] = [
     "https://b.okta.com",
     "https://c.okta.com",
 ];
-
-fn account() -> AccountId {
-    RECORDED_ACCOUNT.parse().unwrap()
-}
 
 /// A user and an interface.
 type Author = (&'static str, &'static str);

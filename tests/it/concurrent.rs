@@ -12,14 +12,14 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse;
 use insta::assert_snapshot;
-use riskform::model::account::{AccountId, LiveAccount};
+use riskform::model::account::LiveAccount;
 use riskform::model::field::Fields;
 use riskform::model::integration::{Integration, IntegrationId, ReferenceId, TenantUrl};
 use riskform::sandbox::{RECORDED_ACCOUNT, Sandbox, Settings};
 use serde_json::json;
 use tokio::sync::Barrier;
 
-use crate::support::{SandboxServer, TestDir};
+use crate::support::{SandboxServer, TestDir, account};
 
 const PROCESSES: usize = 4;
 
@@ -32,10 +32,6 @@ integrations:
   three: { tenant_url: https://three.okta.com, reference_id: r3, active: false }
 unlisted: { integrations: keep }
 ";
-
-fn account() -> AccountId {
-    RECORDED_ACCOUNT.parse().unwrap()
-}
 
 /// Holds POSTs until all processes have sent theirs, so that no list contains the others' integrations.
 #[test]

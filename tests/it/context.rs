@@ -1,16 +1,12 @@
 //! Reading Access policies and audit logs: paging, lenient parsing and time limits.
 
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::routing::get;
 use axum::{Json, Router};
 use http::Uri;
 use jiff::civil::date;
-use riskform::api::{
-    ApiError, BaseUrl, Client, ClientOptions, Credentials, ErrorKind, RetryPolicy, Transport,
-};
+use riskform::api::{ApiError, Client, ErrorKind, Transport};
 use riskform::model::audit_log::{AuditEntry, AuditLog, LoggedWrite, ParsedEntry};
 use riskform::model::context::Access;
 use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings};
@@ -19,41 +15,15 @@ use serde_json::{Value, json};
 use crate::support::account;
 use crate::support::faults::{Execution, Fault, FaultRule};
 use crate::support::layers::{RequestLog, change_json};
-use crate::support::world::World;
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-fn client(transport: Transport) -> Client {
-    let conduct = ClientOptions {
-        retry: RetryPolicy {
-            max_attempts: NonZeroU32::MIN,
-            ..RetryPolicy::default()
-        },
-        ..ClientOptions::default()
-    };
-    let base_url: BaseUrl = "https://sandbox.invalid/client/v4".parse().unwrap();
-    Client::with_options(
-        transport,
-        base_url,
-        Credentials::api_token(DEFAULT_TOKEN.into()).unwrap(),
-        conduct,
-    )
-}
+use crate::support::world::{PATIENCE, World, client};
 
 fn world(settings: Settings, rules: Vec<FaultRule>) -> World {
-    world_behind(settings, rules, |router| router)
+    World::of(Sandbox::in_memory(settings), rules, |_, router| router)
 }
 
-fn world_behind(
-    settings: Settings,
-    rules: Vec<FaultRule>,
-    layer: impl FnOnce(Router) -> Router,
-) -> World {
-    let sandbox = Sandbox::in_memory(settings);
-    let mut world = World::of(sandbox, account(), rules, layer);
-    let transport = Transport::in_process(world.injector.clone(), Duration::from_secs(60));
-    world.client = client(transport);
-    world
+fn world_behind(layer: impl FnOnce(Router) -> Router) -> World {
+    let sandbox = Sandbox::in_memory(Settings::default());
+    World::of(sandbox, Vec::new(), |_, router| layer(router))
 }
 
 async fn audit_log(client: &Client) -> Result<AuditLog, ApiError> {
@@ -85,16 +55,15 @@ async fn policies_are_read_embedded_or_separately() {
         (true, vec!["policies", "apps", "groups"]),
         (false, vec!["policies", "apps", app, "groups"]),
     ] {
-        let World { log, client, .. } =
-            world_behind(Settings::default(), Vec::new(), |router| match embedded {
-                true => router,
-                false => change_json(router, "/access/apps", |page| {
-                    let apps = page["result"].as_array_mut().unwrap().iter_mut();
-                    // Not the policies of one application.
-                    let apps = apps.filter(|app| app["policies"].is_array());
-                    apps.for_each(|app| app["policies"] = json!([]));
-                }),
-            });
+        let World { log, client, .. } = world_behind(|router| match embedded {
+            true => router,
+            false => change_json(router, "/access/apps", |page| {
+                let apps = page["result"].as_array_mut().unwrap().iter_mut();
+                // Not the policies of one application.
+                let apps = apps.filter(|app| app["policies"].is_array());
+                apps.for_each(|app| app["policies"] = json!([]));
+            }),
+        });
         let access = access(&client).await.unwrap();
         let names: Vec<_> = access
             .policies
@@ -470,7 +439,7 @@ async fn audit_log_is_read_newest_first() {
             log: requests,
             client,
             ..
-        } = world_behind(Settings::default(), Vec::new(), |router| match documented {
+        } = world_behind(|router| match documented {
             true => router,
             false => change_json(router, "/logs/audit", |page| {
                 let cursor = page["result_info"]["cursor"].take();

@@ -4,58 +4,32 @@
 use std::time::Duration;
 
 use axum::http::Method;
-use riskform::apply::{ApplyResult, Outcome};
-use riskform::model::account::{DesiredAccount, UnlistedPolicy};
+use riskform::model::account::UnlistedPolicy;
 use riskform::model::field::Field;
 use riskform::model::integration::{ReferenceId, TenantUrl};
-use riskform::plan::{AccountPlan, NoteKind};
+use riskform::plan::NoteKind;
 use riskform::sandbox::{AcceptedReferences, Settings, UnsetReference};
 
 use crate::support::faults::{Execution, ExternalChange, Fault, FaultRule};
 use crate::support::notation;
-use crate::support::world::World;
-use crate::worlds::account_id;
+use crate::support::world::{World, assert_outcomes};
 
-/// One entry, and the deletion of all other integrations after it.
-fn desired(entry: &str) -> DesiredAccount {
+/// Returns a world with one entry and one live integration. Other integrations are deleted.
+fn create(entry: &str, live: &str, settings: Settings, rules: Vec<FaultRule>) -> World {
     let mut desired = notation::desired(&[entry]);
-    desired.account_id = account_id();
     desired.unlisted.integrations = UnlistedPolicy::Delete;
-    desired
+    World::new(desired, notation::account(&[live]), settings, rules)
 }
 
-struct CreateScenario {
-    world: World,
-    desired: DesiredAccount,
-}
-
-impl CreateScenario {
-    fn new(entry: &str, live: &str, settings: Settings, rules: Vec<FaultRule>) -> Self {
-        let live = notation::account(&[live]);
-        CreateScenario {
-            world: World::new(live, settings, rules),
-            desired: desired(entry),
-        }
-    }
-
-    fn plan(&self) -> AccountPlan {
-        self.world.plan(&self.desired)
-    }
-
-    async fn apply(&self) -> ApplyResult {
-        self.world.apply(&self.desired).await
-    }
-
-    /// Returns the live tenants.
-    fn tenants(&self) -> Vec<String> {
-        let live = self.world.live().integrations;
-        let tenants = live
-            .iter()
-            .map(|live| live.fields.shown(Field::TenantUrl).replace("https://", ""));
-        let mut tenants: Vec<String> = tenants.collect();
-        tenants.sort();
-        tenants
-    }
+/// Returns the live tenants.
+fn live_tenants(world: &World) -> Vec<String> {
+    let live = world.live().integrations;
+    let tenants = live
+        .iter()
+        .map(|live| live.fields.shown(Field::TenantUrl).replace("https://", ""));
+    let mut tenants: Vec<String> = tenants.collect();
+    tenants.sort();
+    tenants
 }
 
 /// Every create fails. At the first one, another client creates an integration with the same tenant.
@@ -68,15 +42,6 @@ fn same_tenant_created_meanwhile() -> Vec<FaultRule> {
         FaultRule::on(Method::POST, Fault::CloseBefore),
         FaultRule::once(Method::POST, Fault::Change(theirs)),
     ]
-}
-
-fn word(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Done(_) => "done",
-        Outcome::Failed(_) => "failed",
-        Outcome::Unknown(_) => "unknown",
-        Outcome::NotAttempted(_) => "not attempted",
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,17 +112,12 @@ async fn lost_response_creates_once_or_deletes_nothing() {
         ),
     ] {
         for entry in ["one: one r1", "one: one"] {
-            let world = CreateScenario::new(entry, "old old", Settings::default(), rules.clone());
+            let world = create(entry, "old old", Settings::default(), rules.clone());
             let applied = world.apply().await;
             let case = format!("{entry:?} {rules:?}: {applied:?}");
-            let found: Vec<&str> = applied
-                .operations
-                .iter()
-                .map(|one| word(&one.outcome))
-                .collect();
-            assert_eq!(found, outcomes, "{case}");
-            assert_eq!(world.tenants(), tenants, "{case}");
-            let injected = world.world.injector.injected().len();
+            assert_outcomes(&applied, &outcomes);
+            assert_eq!(live_tenants(&world), tenants, "{case}");
+            let injected = world.injector.injected().len();
             assert!(injected >= rules.len(), "{case}");
             assert_eq!(
                 applied.is_complete(),
@@ -174,10 +134,10 @@ async fn lost_response_creates_once_or_deletes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn new_integration_of_the_tenant_stops_the_create() {
     let rules = same_tenant_created_meanwhile();
-    let world = CreateScenario::new("one: one r1", "old old", Settings::default(), rules);
+    let world = create("one: one r1", "old old", Settings::default(), rules);
     let applied = world.apply().await;
     let failure = applied.first_failure().unwrap().to_string();
-    let live = world.world.live().integrations;
+    let live = world.live().integrations;
     let reference = ReferenceId::new("theirs");
     let theirs = live
         .iter()
@@ -198,7 +158,7 @@ async fn generated_reference_is_omitted_if_rejected() {
         ..Settings::default()
     };
     // A generated reference is omitted with a note; a declared one is never omitted.
-    let world = CreateScenario::new("one: one", "old old", settings.clone(), vec![]);
+    let world = create("one: one", "old old", settings.clone(), vec![]);
     let applied = world.apply().await;
     assert!(applied.is_complete(), "{applied:?}");
     let attempts = applied.operations[0].attempts;
@@ -210,11 +170,11 @@ async fn generated_reference_is_omitted_if_rejected() {
     );
     assert!(world.plan().is_empty(), "it is known by its tenant");
 
-    let world = CreateScenario::new("one: one r1", "old old", settings, vec![]);
+    let world = create("one: one r1", "old old", settings, vec![]);
     let applied = world.apply().await;
-    assert_eq!(word(&applied.operations[0].outcome), "failed");
+    assert_outcomes(&applied, &["failed", "not attempted"]);
     assert_eq!(applied.operations[0].attempts, 1);
-    assert_eq!(world.tenants(), ["old.test"]);
+    assert_eq!(live_tenants(&world), ["old.test"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -222,7 +182,7 @@ async fn failed_replacement_reports_the_deleted_settings() {
     let work = Execution::Skipped;
     let rules = vec![FaultRule::on(Method::POST, Fault::ServerError { work })];
     let entry = "one: old old type=Okta";
-    let world = CreateScenario::new(entry, "old old type=Entra", Settings::default(), rules);
+    let world = create(entry, "old old type=Entra", Settings::default(), rules);
     let applied = world.apply().await;
     assert!(!applied.is_complete());
     assert_eq!(

@@ -9,27 +9,27 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use riskform::model::account::LiveAccount;
+use riskform::model::behavior::BehaviorKey;
 use riskform::model::field::Fields;
-use riskform::model::integration::{Integration, IntegrationId};
+use riskform::model::integration::IntegrationId;
 use riskform::sandbox::{BehaviorsPut, Sandbox, Settings};
-use serde_json::{Value, json};
 
-use crate::support::{Run, SandboxServer, TestDir};
-use crate::worlds::account_id;
+use crate::support::world::replace;
+use crate::support::{SandboxServer, TestDir, account, notation};
 
 /// Ten operations: one write of behaviors, three creates (an inactive one takes two), a swap of three with a placeholder, and two
 /// deletions.
 const FILE: &str = r"
 version: 1
-account_id: 023e105f4ecef8ad9ca31a8372d0c353
+account_id: f037e56e89293a057740de681ac9abbe
 behaviors:
-  imp_travel: { enabled: true, risk_level: high }
+  edr: { enabled: true, risk_level: high }
 integrations:
-  new-one:   { tenant_url: https://new-1.okta.com, reference_id: new-1 }
-  new-two:   { tenant_url: https://new-2.okta.com }
-  new-three: { tenant_url: https://new-3.okta.com, reference_id: new-3, active: false }
-  left:      { tenant_url: https://right.okta.com, reference_id: left }
-  right:     { tenant_url: https://left.okta.com, reference_id: right }
+  new-one:   { tenant_url: https://new-1.test, reference_id: new-1 }
+  new-two:   { tenant_url: https://new-2.test }
+  new-three: { tenant_url: https://new-3.test, reference_id: new-3, active: false }
+  left:      { tenant_url: https://right.test, reference_id: left }
+  right:     { tenant_url: https://left.test, reference_id: right }
 unlisted: { integrations: delete }
 guards: { max_deletes: 2 }
 ";
@@ -38,8 +38,7 @@ const OPERATIONS: usize = 10;
 #[test]
 fn killed_at_any_boundary_the_next_run_finishes_the_job() {
     let (workplace, server, _) = prepare(None);
-    let run = apply(&workplace);
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    workplace.line("apply --auto-approve").exits(0);
     assert_eq!(server.writes(), OPERATIONS);
     let requests = server.requests().len();
     let expected = settled(&server.sandbox);
@@ -60,7 +59,7 @@ fn killed_at_any_boundary_the_next_run_finishes_the_job() {
             child.kill().unwrap();
             assert_eq!(child.wait().unwrap().code(), None, "{case}: it was killed");
 
-            let next = apply(&workplace);
+            let next = workplace.line("apply --auto-approve");
             assert_eq!(next.code, 0, "{case}: {}", next.stderr);
             assert_eq!(settled(&server.sandbox), expected, "{case}");
         }
@@ -69,10 +68,6 @@ fn killed_at_any_boundary_the_next_run_finishes_the_job() {
         "{} kills of a run with {OPERATIONS} operations",
         2 * requests
     );
-}
-
-fn apply(workplace: &TestDir) -> Run {
-    workplace.run(&["apply", "--auto-approve"])
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,12 +88,8 @@ fn prepare(until: Option<(usize, Side)>) -> (TestDir, SandboxServer, Receiver<()
     let server = SandboxServer::behind(settings, move |_, router| {
         stop_at(until, router, move || reach.send(()).unwrap())
     });
-    server
-        .sandbox
-        .edit(&account_id(), |account| *account = live().into())
-        .unwrap();
-    let workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", FILE);
+    replace(&server.sandbox, live());
+    let workplace = TestDir::with_file(&server, FILE);
     (workplace, server, reached)
 }
 
@@ -129,28 +120,10 @@ fn stop_at(
 }
 
 fn live() -> LiveAccount {
-    let integration = |number: u8, tenant: &str, reference: &str| -> Integration {
-        let id = format!("00000000-0000-4000-8000-00000000000{number}");
-        serde_json::from_value(json!({
-            "id": id, "account_tag": account_id(), "active": true, "created_at": "2025-03-19T19:53:56Z",
-            "integration_type": "Okta", "tenant_url": format!("https://{tenant}.okta.com"), "reference_id": reference,
-            "well_known_url": "https://ssf.example",
-        }))
-        .unwrap()
-    };
-    let behavior = |enabled: bool| -> Value {
-        json!({ "name": "", "description": "", "enabled": enabled, "risk_level": "low" })
-    };
-    let behaviors = json!({ "high_dlp": behavior(true), "imp_travel": behavior(false), "sentinel_one": behavior(true) });
-    LiveAccount::new(
-        serde_json::from_value(behaviors).unwrap(),
-        vec![
-            integration(1, "left", "left"),
-            integration(2, "right", "right"),
-            integration(3, "old", "old"),
-            integration(4, "older", ""),
-        ],
-    )
+    let mut live = notation::account(&["left left", "right right", "old old", "older"]);
+    // Its level is unknown to the API.
+    live.behaviors.remove(&BehaviorKey::new("imp"));
+    live
 }
 
 /// Returns the account's state without the IDs of created integrations, which differ between runs.
@@ -162,7 +135,7 @@ struct FinalState {
 
 fn settled(sandbox: &Sandbox) -> FinalState {
     let before: Vec<IntegrationId> = live().integrations.iter().map(|live| live.id).collect();
-    let now = sandbox.live(&account_id());
+    let now = sandbox.live(&account());
     let mut integrations: Vec<_> = now
         .integrations
         .into_iter()

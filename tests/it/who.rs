@@ -7,12 +7,11 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use insta::assert_snapshot;
 use jiff::{SignedDuration, Timestamp};
-use riskform::model::account::AccountId;
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::{Value, json};
 
 use crate::sandbox::layers::change_json;
-use crate::support::{Run, SandboxServer, TestDir};
+use crate::support::{Run, SandboxServer, TestDir, account};
 
 const FILE: &str = "\
 version: 1
@@ -22,10 +21,6 @@ behaviors:
   high_dlp: { enabled: true, risk_level: medium }
   imp_travel: { enabled: true, risk_level: high }
 ";
-
-fn account() -> AccountId {
-    RECORDED_ACCOUNT.parse().unwrap()
-}
 
 /// Adds an entry to the audit log.
 fn log(server: &SandboxServer, time: Timestamp, shown: Value) {

@@ -21,8 +21,8 @@ pub struct Mishaps {
     pub latency: Duration,
     /// Maximum lag of reads (`schema/api.md`, Integrations: unknown).
     pub lag: Duration,
-    /// Request that kills the run, counted from 0 over all runs.
-    pub kill: Option<Kill>,
+    /// Request that kills the run, counted over all runs.
+    pub kill: Option<Moment>,
     /// Time of cancellation.
     pub stop: Option<StopAt>,
 }
@@ -30,18 +30,14 @@ pub struct Mishaps {
 /// Time at which a run is canceled.
 #[derive(Clone, Copy, Debug)]
 pub enum StopAt {
-    /// At a request of each run, counted from 0.
-    Request(u32, Side),
+    /// At a request of each run.
+    Request(Moment),
     /// After this time.
     After(Duration),
 }
 
-/// Point at which a run is killed.
-#[derive(Clone, Copy, Debug)]
-pub struct Kill {
-    pub request: u32,
-    pub side: Side,
-}
+/// A request, counted from 0, and its side.
+pub type Moment = (u32, Side);
 
 /// Before or after the server's change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,16 +57,12 @@ pub fn mishaps() -> impl Strategy<Value = Mishaps> {
         Just(Duration::ZERO),
     );
     let lagging = (vec(fault(), 0..5), seconds(&[500, 2_000, 4_500]));
-    let kill = (
-        0..16_u32,
-        prop_oneof![Just(Side::Before), Just(Side::After)],
-    );
     (
         prop_oneof![quiet, shared, lagging],
         any::<u64>(),
         // API times are whole seconds, so the order is known only with a slow server.
         seconds(&[0, 100, 3_000, 3_000, 3_000]),
-        option::weighted(0.2, kill.prop_map(|(request, side)| Kill { request, side })),
+        option::weighted(0.2, moment()),
         option::weighted(0.2, stop()),
     )
         .prop_map(|((rules, lag), seed, latency, kill, stop)| Mishaps {
@@ -82,10 +74,13 @@ pub fn mishaps() -> impl Strategy<Value = Mishaps> {
         })
 }
 
+fn moment() -> impl Strategy<Value = Moment> {
+    (0..16_u32, select(&[Side::Before, Side::After][..]))
+}
+
 fn stop() -> impl Strategy<Value = StopAt> {
-    let side = prop_oneof![Just(Side::Before), Just(Side::After)];
     prop_oneof![
-        1 => (0..16_u32, side).prop_map(|(request, side)| StopAt::Request(request, side)),
+        1 => moment().prop_map(StopAt::Request),
         1 => (0..40_000_u64).prop_map(|wait| StopAt::After(Duration::from_millis(wait))),
     ]
 }

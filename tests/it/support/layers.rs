@@ -11,7 +11,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use riskform::sandbox::BASE_PATH;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A received request.
 #[derive(Clone, Debug)]
@@ -100,6 +100,41 @@ pub fn answer(status: u16, body: impl ToString) -> Response {
     let response = Response::builder().status(status);
     let response = response.header(header::CONTENT_TYPE, "application/json");
     response.body(Body::from(body.to_string())).unwrap()
+}
+
+/// Returns a successful response with this result.
+pub fn success(result: impl Into<Value>) -> Response {
+    answer(
+        200,
+        json!({ "success": true, "errors": [], "messages": [], "result": result.into() }),
+    )
+}
+
+/// Returns an error of the API.
+pub fn failure(status: u16, code: u32, message: &str) -> Response {
+    let error = json!({ "code": code, "message": message });
+    answer(
+        status,
+        json!({ "success": false, "errors": [error], "messages": [], "result": null }),
+    )
+}
+
+/// Passes the response to each request with this method through a function.
+pub fn after(
+    router: Router,
+    method: Method,
+    then: impl Fn(Response) -> Response + Clone + Send + Sync + 'static,
+) -> Router {
+    router.layer(from_fn(move |request: Request, next: Next| {
+        let then = Some(then.clone()).filter(|_| *request.method() == method);
+        async move {
+            let response = next.run(request).await;
+            match then {
+                Some(then) => then(response),
+                None => response,
+            }
+        }
+    }))
 }
 
 /// Changes the JSON of each successful response to a path that contains the text.

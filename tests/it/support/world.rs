@@ -1,94 +1,141 @@
 //! The sandbox in-process: with faults, a request log and a client, and in paused time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use riskform::api::{Client, Credentials, Transport};
-use riskform::apply::{ApplyContext, ApplyEvent, ApplyResult, apply};
-use riskform::model::account::{AccountId, DesiredAccount, LiveAccount};
+use riskform::api::{Client, ClientOptions, Credentials, RetryPolicy, Transport};
+use riskform::apply::{ApplyContext, ApplyEvent, ApplyResult, Outcome, WriteKind, apply};
+use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::context::Context;
 use riskform::plan::{AccountPlan, plan};
 use riskform::sandbox::{DEFAULT_TOKEN, RateLimit, Sandbox, Settings};
 
 use super::faults::{FaultInjector, FaultRule};
 use super::layers::RequestLog;
-use crate::worlds::{TODAY, account_id, unguarded};
+use super::{account, notation};
+use crate::worlds::{TODAY, unguarded};
 
 /// Timeout of requests, in paused time.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A sandbox and a client of it.
+/// A desired account, a sandbox and a client of it.
 pub struct World {
+    pub desired: DesiredAccount,
     pub sandbox: Sandbox,
-    pub account: AccountId,
     /// Requests that reached the sandbox.
     pub log: RequestLog,
     pub injector: FaultInjector,
     pub client: Client,
+    writes: Mutex<Vec<WriteKind>>,
 }
 
 impl World {
-    /// Creates a world with this live account, without a rate limit, whose connections fail by these rules.
-    pub fn new(mut live: LiveAccount, settings: Settings, rules: Vec<FaultRule>) -> Self {
-        let sandbox = Sandbox::in_memory(Settings {
-            rate_limit: RateLimit::Off,
-            ..settings
-        });
-        let account = account_id();
-        for integration in &mut live.integrations {
-            integration.account_tag = account.to_string();
-        }
-        sandbox
-            .edit(&account, |edited| *edited = live.into())
-            .unwrap();
-        World::of(sandbox, account, rules, |router| router)
+    /// Creates a world without a rate limit, whose connections fail by these rules.
+    pub fn new(
+        desired: DesiredAccount,
+        live: LiveAccount,
+        settings: Settings,
+        rules: Vec<FaultRule>,
+    ) -> Self {
+        let world = World::of(unlimited(settings), rules, |_, router| router);
+        world.replace(live);
+        World { desired, ..world }
+    }
+
+    /// Creates a world without a rate limit, whose router has layers.
+    pub fn behind(
+        desired: DesiredAccount,
+        live: LiveAccount,
+        settings: Settings,
+        layer: impl FnOnce(&Sandbox, Router) -> Router,
+    ) -> Self {
+        let world = World::of(unlimited(settings), Vec::new(), layer);
+        world.replace(live);
+        World { desired, ..world }
     }
 
     /// Creates a world around a sandbox whose router has layers, and whose connections fail by these rules.
     pub fn of(
         sandbox: Sandbox,
-        account: AccountId,
         rules: Vec<FaultRule>,
-        layer: impl FnOnce(Router) -> Router,
+        layer: impl FnOnce(&Sandbox, Router) -> Router,
     ) -> Self {
         let log = RequestLog::default();
-        let router = layer(log.record(sandbox.router()));
+        let router = layer(&sandbox, log.record(sandbox.router()));
         let injector = FaultInjector::around(&sandbox, router, rules);
-        let client = client(Transport::in_process(injector.clone(), PATIENCE));
         World {
+            desired: notation::desired(&[]),
+            client: client(Transport::in_process(injector.clone(), PATIENCE)),
             sandbox,
-            account,
             log,
             injector,
-            client,
+            writes: Mutex::default(),
         }
     }
 
     pub fn live(&self) -> LiveAccount {
-        self.sandbox.live(&self.account)
+        self.sandbox.live(&account())
+    }
+
+    /// Replaces the live account.
+    pub fn replace(&self, live: LiveAccount) {
+        replace(&self.sandbox, live);
     }
 
     /// Plans the account without guards.
-    pub fn plan(&self, desired: &DesiredAccount) -> AccountPlan {
-        let (desired, live) = (Arc::new(desired.clone()), Arc::new(self.live()));
+    pub fn plan(&self) -> AccountPlan {
+        let (desired, live) = (Arc::new(self.desired.clone()), Arc::new(self.live()));
         plan(&desired, &live, &Context::default(), TODAY, &unguarded())
     }
 
     /// Plans the account without guards, and applies the plan.
-    pub async fn apply(&self, desired: &DesiredAccount) -> ApplyResult {
-        apply_plan(&self.client, &self.plan(desired)).await
+    pub async fn apply(&self) -> ApplyResult {
+        self.apply_plan(&self.plan()).await
+    }
+
+    pub async fn apply_plan(&self, plan: &AccountPlan) -> ApplyResult {
+        let observe = |event: ApplyEvent<'_>| {
+            if let ApplyEvent::Sending(write) = event {
+                self.writes.lock().unwrap().push(write.kind);
+            }
+        };
+        apply_observed(&self.client, plan, observe).await
+    }
+
+    /// Returns the number of writes of a kind that were sent.
+    pub fn sent(&self, kind: WriteKind) -> usize {
+        let writes = self.writes.lock().unwrap();
+        writes.iter().filter(|write| **write == kind).count()
     }
 }
 
-/// Returns a client with default options and the sandbox's token.
+fn unlimited(settings: Settings) -> Sandbox {
+    Sandbox::in_memory(Settings {
+        rate_limit: RateLimit::Off,
+        ..settings
+    })
+}
+
+/// Replaces the live account of a sandbox.
+pub fn replace(sandbox: &Sandbox, live: LiveAccount) {
+    let edited = sandbox.edit(&account(), |account| *account = live.into());
+    edited.unwrap();
+}
+
+/// Returns a client with default options, reproducible delays and the sandbox's token.
 pub fn client(transport: Transport) -> Client {
+    let retry = RetryPolicy {
+        seed: Some(1),
+        ..RetryPolicy::default()
+    };
+    let options = ClientOptions {
+        retry,
+        ..ClientOptions::default()
+    };
+    let base_url = "http://localhost/client/v4".parse().unwrap();
     let credentials = Credentials::api_token(DEFAULT_TOKEN.into()).unwrap();
-    Client::new(
-        transport,
-        "http://localhost/client/v4".parse().unwrap(),
-        credentials,
-    )
+    Client::with_options(transport, base_url, credentials, options)
 }
 
 /// Applies a plan without guards.
@@ -113,6 +160,27 @@ pub async fn apply_observed(
         Ok(())
     };
     apply(plan, &context, &mut observe).await
+}
+
+/// Describes the outcome of each operation.
+pub fn outcomes(applied: &ApplyResult) -> Vec<String> {
+    let outcome = |outcome: &Outcome| match outcome {
+        Outcome::Done(_) => "done".to_owned(),
+        Outcome::Failed(error) => format!("failed: {error}"),
+        Outcome::Unknown(error) => format!("unknown: {error}"),
+        Outcome::NotAttempted(reason) => format!("not attempted: {reason}"),
+    };
+    let reports = applied.operations.iter();
+    reports.map(|report| outcome(&report.outcome)).collect()
+}
+
+/// Asserts that each outcome starts with one of these texts.
+#[track_caller]
+pub fn assert_outcomes(applied: &ApplyResult, expected: &[&str]) {
+    let found = outcomes(applied);
+    let mut pairs = found.iter().zip(expected);
+    let same = found.len() == expected.len() && pairs.all(|(one, start)| one.starts_with(start));
+    assert!(same, "{found:#?}\n{expected:#?}");
 }
 
 /// Runs a future in paused time.

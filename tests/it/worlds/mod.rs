@@ -11,11 +11,10 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
-use riskform::model::account::Declared;
-use riskform::model::account::UnlistedPolicy;
-use riskform::model::account::{AccountId, DesiredAccount, Guards, LiveAccount, Unlisted};
-use riskform::model::address::Address;
-use riskform::model::address::Name;
+use riskform::model::account::{
+    Declared, DesiredAccount, Guards, LiveAccount, Unlisted, UnlistedPolicy,
+};
+use riskform::model::address::{Address, Name};
 use riskform::model::behavior::{Behavior, BehaviorKey, RiskLevel};
 use riskform::model::context::Context;
 use riskform::model::field::{Field, FieldValue, Fields};
@@ -30,6 +29,8 @@ use riskform::sandbox::{
     AcceptedReferences, BehaviorsPut, RateLimit, Sandbox, Settings, TenantUrlForm, UniqueKey,
     UnsetReference,
 };
+
+use crate::support::account;
 
 /// Date of all random plans.
 pub const TODAY: Date = date(2026, 11, 22);
@@ -56,16 +57,21 @@ pub fn seed() -> u64 {
     }
 }
 
-/// Checks this many random cases for each combination of unknown API behavior.
+/// Checks this many random cases for each combination of unknown API behavior, or `RISKFORM_WORLDS` cases in total.
 pub fn for_each_api_variant<S: Strategy>(
     cases_each: u32,
     strategy: impl Fn(ApiVariant) -> S,
     check: impl Fn(S::Value, ApiVariant) -> Result<(), TestCaseError>,
 ) {
     let seed = seed();
-    for (index, unknowns) in ApiVariant::all().into_iter().enumerate() {
+    let variants = ApiVariant::all();
+    let cases = std::env::var("RISKFORM_WORLDS").map_or(cases_each, |count| {
+        let count: u32 = count.parse().expect("RISKFORM_WORLDS is a number");
+        count.div_ceil(variants.len() as u32)
+    });
+    for (index, unknowns) in variants.into_iter().enumerate() {
         let config = Config {
-            cases: cases_each,
+            cases,
             failure_persistence: None,
             rng_seed: RngSeed::Fixed(seed.wrapping_add(index as u64)),
             ..Config::default()
@@ -75,11 +81,6 @@ pub fn for_each_api_variant<S: Strategy>(
             panic!("RISKFORM_SEED={seed} repeats this. {unknowns:?}: {error}");
         }
     }
-}
-
-/// ID of all random accounts.
-pub fn account_id() -> AccountId {
-    "023e105f4ecef8ad9ca31a8372d0c353".parse().unwrap()
 }
 
 /// One combination of the API behavior that `schema/api.md` marks as unknown.
@@ -124,10 +125,10 @@ impl ApiVariant {
     pub fn sandbox(self, live: &LiveAccount, settings: Settings) -> Sandbox {
         let sandbox = Sandbox::in_memory(settings);
         sandbox
-            .edit(&account_id(), |account| *account = live.clone().into())
+            .edit(&account(), |account| *account = live.clone().into())
             .unwrap();
         sandbox
-            .edit(&account_id(), |account| {
+            .edit(&account(), |account| {
                 let provider =
                     |id: &&str| serde_json::json!({ "id": id, "name": id, "type": "okta" });
                 account.context.identity_providers = REFERENCES.iter().map(provider).collect();
@@ -145,7 +146,7 @@ impl ApiVariant {
         };
         let is_generated = |address: &Address, sent: &ReferenceId| match address {
             Address::Integration(name) => {
-                GeneratedReferences::of(&account_id(), name).contains(sent, 100)
+                GeneratedReferences::of(&account(), name).contains(sent, 100)
             }
             Address::Behavior(_) | Address::UnlistedIntegration(_) => false,
         };
@@ -294,7 +295,7 @@ fn integration(number: u128, settings: Fields) -> Integration {
     let id = IntegrationId::from(uuid::Uuid::from_u128(number << 64 | number));
     Integration {
         id,
-        account_tag: account_id().to_string(),
+        account_tag: account().to_string(),
         created_at: "2025-03-19T19:53:56Z".into(),
         well_known_url: format!("https://ssf.example/.well-known/sse-configuration/{id}"),
         fields: settings,
@@ -412,7 +413,7 @@ fn desired(
         }
     }
     DesiredAccount {
-        account_id: account_id(),
+        account_id: account(),
         name: None,
         source: "world.yaml".into(),
         api_token_env: None,
