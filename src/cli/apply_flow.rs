@@ -31,7 +31,7 @@ use crate::plan::{
     resolve_identity_providers,
 };
 use crate::report::text::RunText;
-use crate::report::{self, ApplyFormat, DetailLevel, json};
+use crate::report::{self, DetailLevel, OutputFormat, json};
 
 /// Source of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl ApplyFlow<'_> {
     /// Shows the plan, asks for approval, makes the changes and reports the result.
     pub(crate) async fn run(
         mut self,
-        formats: Formats<ApplyFormat>,
+        formats: Formats,
         auto_approve: bool,
     ) -> Result<Exit, CommandError> {
         self.show(&formats);
@@ -145,23 +145,22 @@ impl ApplyFlow<'_> {
     }
 
     /// Shows the plan on standard output, or on standard error if standard output is for scripts.
-    fn show(&self, formats: &Formats<ApplyFormat>) {
+    fn show(&self, formats: &Formats) {
         match formats.stdout {
-            Some(ApplyFormat::Text) => {
+            Some(OutputFormat::Text) => {
                 // An empty line separates the plan from the result.
                 let gap = if self.has_changes() { "\n" } else { "" };
                 let shown = format!("{}{gap}", RunText(&self.plan, DetailLevel::Grouped));
                 self.output.rendered("text", shown);
             }
-            Some(ApplyFormat::Json | ApplyFormat::Markdown) | None => {
-                self.output
-                    .status(RunText(&self.plan, DetailLevel::Grouped));
-            }
+            _ => self
+                .output
+                .status(RunText(&self.plan, DetailLevel::Grouped)),
         }
     }
 
     /// Asks for approval. Shows the new plan and asks again if the live state changed during the prompt.
-    async fn confirm(&mut self, formats: &Formats<ApplyFormat>) -> Result<(), CommandError> {
+    async fn confirm(&mut self, formats: &Formats) -> Result<(), CommandError> {
         loop {
             let accounts = match self.plan.accounts.len() {
                 1 => String::new(),
@@ -363,10 +362,12 @@ impl ApplyFlow<'_> {
     fn report(
         &self,
         applied: &[Option<ApplyResult>],
-        formats: Formats<ApplyFormat>,
+        formats: Formats,
     ) -> Result<Exit, CommandError> {
         let run = json::applied(&self.plan, applied, Timestamp::now());
-        formats.write(self.output, |format| report::apply(&run, format));
+        formats.write(self.output, |format| {
+            report::run(&run, format, DetailLevel::Grouped, None, &str::to_owned)
+        });
         ci::report_run(self.output, &run);
         fail_if_single_account(&run)?;
         Ok(Exit::from_run(&run, applied, signals::received()))

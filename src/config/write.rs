@@ -10,18 +10,7 @@ use serde_json::{Map as Object, Value, json};
 
 use super::shape::{DOCUMENT, Key, Map, Shape};
 use crate::model::account::AccountId;
-use crate::model::open_enum::string_enum;
 use crate::model::text::{escape_invisible_json, is_invisible};
-
-string_enum! {
-    /// Format of a desired-state file.
-    FileFormat {
-        /// YAML with comments.
-        Yaml = "yaml",
-        /// JSON, which has no comments.
-        Json = "json",
-    }
-}
 
 /// Error for generated YAML that an independent parser reads differently. Nothing is written.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -83,19 +72,10 @@ impl AccountFile {
         self.comments.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the file in a format.
-    ///
-    /// # Errors
-    ///
-    /// An independent parser reads other values.
-    pub fn to_text(&self, format: FileFormat) -> Result<String, WriteError> {
-        match format {
-            FileFormat::Yaml => self.to_yaml(),
-            FileFormat::Json => {
-                let json = serde_json::to_string_pretty(&self.content).map_err(|_| WriteError)?;
-                Ok(escape_invisible_json(json) + "\n")
-            }
-        }
+    /// Returns the file as JSON, which has no comments.
+    pub fn to_json(&self) -> String {
+        let json = serde_json::to_string_pretty(&self.content).expect("all keys are strings");
+        escape_invisible_json(json) + "\n"
     }
 
     /// Returns the file as YAML.

@@ -11,22 +11,13 @@ use crate::model::account::AccountId;
 use crate::model::behavior::{Behavior, BehaviorKey, RiskLevel};
 use crate::model::field::{FIELDS, Field, Kind};
 use crate::model::integration::Integration;
-use crate::model::open_enum::{OpenEnum, string_enum};
+use crate::model::open_enum::OpenEnum;
 use crate::model::text::{hex, pluralize};
 use crate::model::user::{UserEvents, UserId, UserRisk};
 
+use super::format::OutputFormat;
 use super::json;
 use super::table::table;
-
-string_enum! {
-    /// Formats of `get`.
-    ReadFormat {
-        /// For a terminal.
-        Table = "table",
-        /// For scripts.
-        Json = "json",
-    }
-}
 
 /// Whether users are shown by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +41,7 @@ fn render(
     name: &str,
     members: impl Serialize,
     table: impl FnOnce() -> String,
-    format: ReadFormat,
+    format: OutputFormat,
 ) -> String {
     #[derive(Serialize)]
     struct Document<'a, M> {
@@ -60,12 +51,12 @@ fn render(
         members: M,
     }
     match format {
-        ReadFormat::Table => table(),
-        ReadFormat::Json => json::document(&Document {
+        OutputFormat::Json => json::document(&Document {
             format: format!("riskform.{name}/1"),
             account_id,
             members,
         }),
+        _ => table(),
     }
 }
 
@@ -73,7 +64,7 @@ fn render(
 pub fn behaviors(
     account: &AccountId,
     behaviors: &BTreeMap<BehaviorKey, Behavior>,
-    format: ReadFormat,
+    format: OutputFormat,
 ) -> String {
     let rows = || {
         behaviors.iter().map(|(key, behavior)| {
@@ -96,7 +87,7 @@ pub fn behaviors(
 pub fn integrations(
     account: &AccountId,
     integrations: &[Integration],
-    format: ReadFormat,
+    format: OutputFormat,
 ) -> String {
     let rows = || {
         integrations.iter().map(|integration| {
@@ -128,7 +119,7 @@ pub fn integrations(
 }
 
 /// Returns one integration, one line per field.
-pub fn integration(account: &AccountId, integration: &Integration, format: ReadFormat) -> String {
+pub fn integration(account: &AccountId, integration: &Integration, format: OutputFormat) -> String {
     let lines = || {
         let fields = FIELDS.iter().filter(|spec| spec.kind == Kind::Integration);
         let fields = fields.map(|spec| (spec.field.as_str(), integration.fields.shown(spec.field)));
@@ -233,7 +224,7 @@ impl Users {
     }
 
     /// Returns the users in a format.
-    pub fn render(&self, account: &AccountId, format: ReadFormat) -> String {
+    pub fn render(&self, account: &AccountId, format: OutputFormat) -> String {
         let table = || {
             let shown = self.users.len();
             let lists = match shown {
@@ -304,7 +295,7 @@ pub fn user(
     user_id: UserId,
     mut user: UserEvents,
     privacy: Privacy,
-    format: ReadFormat,
+    format: OutputFormat,
 ) -> String {
     #[derive(Serialize)]
     struct Person<'a> {

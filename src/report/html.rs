@@ -8,9 +8,8 @@ use serde::Serialize;
 
 use crate::plan::{Format, Run};
 
-use super::DetailLevel;
 use super::markdown::capitalized;
-use super::view::View;
+use super::view::{DetailLevel, View};
 
 /// Returns a plan or drift as a page.
 pub(super) fn page(run: &Run) -> String {

@@ -7,9 +7,8 @@ use std::fmt::Write;
 use crate::model::text::pluralize;
 use crate::plan::{Format, Run};
 
-use super::DetailLevel;
 use super::apply::WellKnownUrls;
-use super::view::{Item, Section, Severity, UNLISTED_INTEGRATION, View};
+use super::view::{DetailLevel, Item, Section, Severity, UNLISTED_INTEGRATION, View};
 
 /// Maximum size of a comment in bytes, so also in characters.
 pub const MAX_COMMENT_BYTES: usize = 65_536;

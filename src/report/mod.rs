@@ -11,6 +11,7 @@ pub mod attribution;
 mod diff;
 mod finding_source;
 mod findings;
+mod format;
 pub mod get;
 mod html;
 pub mod json;
@@ -31,176 +32,42 @@ use crate::config::diagnostic::{Color, Diagnostics};
 use crate::doctor::AuditReport;
 use crate::model::account::DesiredAccount;
 use crate::model::finding::Finding;
-use crate::model::open_enum::string_enum;
 use crate::model::text::pluralize;
-use crate::plan::Run;
+use crate::plan::{Format, Run};
 
 use finding_source::{DRIFT_RULES, audit_rules, diagnostic_findings, drift_findings, file_rules};
 
 use text::{ApplyText, RunText};
 
 pub use findings::{audit_markdown, doctor};
+pub use format::OutputFormat;
 pub use markdown::{MAX_COMMENT_BYTES, MAX_JOB_SUMMARY_BYTES, markdown};
 pub use prometheus::RunMetrics;
 pub use reset::ResetText;
-
-string_enum! {
-    /// Level of detail of a fleet in text.
-    DetailLevel {
-        /// Content shared by several accounts is shown once.
-        Grouped = "grouped",
-        /// Everything, per account.
-        Expanded = "expanded",
-    }
-}
-
-string_enum! {
-    /// Formats of a plan.
-    PlanFormat {
-        /// For a terminal.
-        Text = "text",
-        /// For scripts, and for `apply --plan`.
-        Json = "json",
-        /// For a comment on a pull request.
-        Markdown = "markdown",
-        /// For a review: the difference of the two states as files.
-        Diff = "diff",
-        /// For a browser.
-        Html = "html",
-    }
-}
-
-string_enum! {
-    /// Formats of an apply result.
-    ApplyFormat {
-        /// For a terminal.
-        Text = "text",
-        /// For scripts.
-        Json = "json",
-        /// For a job summary.
-        Markdown = "markdown",
-    }
-}
-
-string_enum! {
-    /// Formats of drift.
-    DriftFormat {
-        /// For a terminal, and for cron's mail.
-        Text = "text",
-        /// For scripts.
-        Json = "json",
-        /// For an issue or a job summary.
-        Markdown = "markdown",
-        /// For a browser.
-        Html = "html",
-        /// For test reports: one case per address.
-        Junit = "junit",
-        /// For code scanning: each finding at the line of the declaration.
-        Sarif = "sarif",
-        /// For node_exporter's textfile collector.
-        Prometheus = "prometheus",
-    }
-}
-
-impl DriftFormat {
-    /// Returns true if the format shows the evidence of the run.
-    pub fn shows_evidence(self) -> bool {
-        matches!(
-            self,
-            DriftFormat::Json | DriftFormat::Markdown | DriftFormat::Html
-        )
-    }
-
-    /// Returns true if the format shows the states in addition to the differences.
-    pub fn shows_states(self) -> bool {
-        match self {
-            DriftFormat::Json | DriftFormat::Junit => true,
-            DriftFormat::Text
-            | DriftFormat::Markdown
-            | DriftFormat::Html
-            | DriftFormat::Sarif
-            | DriftFormat::Prometheus => false,
-        }
-    }
-}
-
-string_enum! {
-    /// Formats of information about riskform.
-    VersionFormat {
-        /// For people.
-        Text = "text",
-        /// For scripts.
-        Json = "json",
-    }
-}
-
-string_enum! {
-    /// Formats of an audit.
-    AuditFormat {
-        /// For a terminal, and for cron's mail.
-        Text = "text",
-        /// For scripts.
-        Json = "json",
-        /// For an issue or a job summary.
-        Markdown = "markdown",
-        /// For a browser.
-        Html = "html",
-        /// For test reports: one case per check.
-        Junit = "junit",
-        /// For code scanning.
-        Sarif = "sarif",
-    }
-}
-
-string_enum! {
-    /// Formats of file diagnostics.
-    ValidateFormat {
-        /// For a terminal.
-        Text = "text",
-        /// For scripts.
-        Json = "json",
-        /// For code scanning.
-        Sarif = "sarif",
-    }
-}
-
-/// Returns a plan in a format. The detail applies to text only.
-pub fn plan(run: &Run, format: PlanFormat, detail: DetailLevel) -> String {
-    match format {
-        PlanFormat::Text => RunText(run, detail).to_string(),
-        PlanFormat::Json => run.to_json(),
-        PlanFormat::Markdown => markdown(run, MAX_COMMENT_BYTES),
-        PlanFormat::Diff => diff::diff(run),
-        PlanFormat::Html => html::page(run),
-    }
-}
-
-/// Returns an apply result in a format.
-pub fn apply(run: &Run, format: ApplyFormat) -> String {
-    match format {
-        ApplyFormat::Text => ApplyText(run).to_string(),
-        ApplyFormat::Json => run.to_json(),
-        ApplyFormat::Markdown => markdown(run, MAX_COMMENT_BYTES),
-    }
-}
+pub use view::DetailLevel;
 
 /// Returns the path of a file relative to its repository.
 pub type RepositoryPaths<'a> = &'a dyn Fn(&str) -> String;
 
-/// Returns drift in a format. The detail applies to text only, the figures of the run to metrics, the paths to SARIF.
-pub fn drift(
+/// Returns a plan, drift or the result of an apply in a format. The detail applies to text only, the metrics to Prometheus, the paths to
+/// SARIF.
+pub fn run(
     run: &Run,
-    format: DriftFormat,
+    format: OutputFormat,
     detail: DetailLevel,
-    figures: Option<&RunMetrics>,
+    metrics: Option<&RunMetrics>,
     paths: RepositoryPaths<'_>,
 ) -> String {
     match format {
-        DriftFormat::Text => RunText(run, detail).to_string(),
-        DriftFormat::Json => run.to_json(),
-        DriftFormat::Markdown => markdown(run, MAX_COMMENT_BYTES),
-        DriftFormat::Html => html::page(run),
-        DriftFormat::Junit => {
+        OutputFormat::Text | OutputFormat::Table if run.format == Format::Apply => {
+            ApplyText(run).to_string()
+        }
+        OutputFormat::Text | OutputFormat::Table => RunText(run, detail).to_string(),
+        OutputFormat::Json | OutputFormat::Yaml => run.to_json(),
+        OutputFormat::Markdown => markdown(run, MAX_COMMENT_BYTES),
+        OutputFormat::Diff => diff::diff(run),
+        OutputFormat::Html => html::page(run),
+        OutputFormat::Junit => {
             junit::junit(
                 "riskform drift",
                 &drift_findings(run),
@@ -210,21 +77,21 @@ pub fn drift(
                 },
             )
         }
-        DriftFormat::Sarif => sarif::sarif(&drift_findings(run), &DRIFT_RULES, paths),
-        DriftFormat::Prometheus => prometheus::metrics(run, figures),
+        OutputFormat::Sarif => sarif::sarif(&drift_findings(run), &DRIFT_RULES, paths),
+        OutputFormat::Prometheus => prometheus::metrics(run, metrics),
     }
 }
 
 /// Returns an audit in a format. The paths apply to SARIF only.
-pub fn audit(audit: &AuditReport, format: AuditFormat, paths: RepositoryPaths<'_>) -> String {
+pub fn audit(audit: &AuditReport, format: OutputFormat, paths: RepositoryPaths<'_>) -> String {
     let findings = || audit.findings().collect::<Vec<Finding>>();
     match format {
-        AuditFormat::Text => findings::audit_text(audit),
-        AuditFormat::Json => json::document(audit),
-        AuditFormat::Markdown => audit_markdown(audit, MAX_COMMENT_BYTES),
-        AuditFormat::Html => findings::audit_page(audit),
-        AuditFormat::Junit => junit::junit("riskform audit", &findings(), |finding| finding.check),
-        AuditFormat::Sarif => sarif::sarif(&findings(), &audit_rules(), paths),
+        OutputFormat::Json => json::document(audit),
+        OutputFormat::Markdown => audit_markdown(audit, MAX_COMMENT_BYTES),
+        OutputFormat::Html => findings::audit_page(audit),
+        OutputFormat::Junit => junit::junit("riskform audit", &findings(), |finding| finding.check),
+        OutputFormat::Sarif => sarif::sarif(&findings(), &audit_rules(), paths),
+        _ => findings::audit_text(audit),
     }
 }
 
@@ -232,11 +99,15 @@ pub fn audit(audit: &AuditReport, format: AuditFormat, paths: RepositoryPaths<'_
 pub fn validation(
     accounts: &[DesiredAccount],
     diagnostics: &Diagnostics,
-    format: ValidateFormat,
+    format: OutputFormat,
     paths: RepositoryPaths<'_>,
 ) -> String {
     match format {
-        ValidateFormat::Text => {
+        OutputFormat::Json => json::validation(accounts, diagnostics),
+        OutputFormat::Sarif => {
+            sarif::sarif(&diagnostic_findings(diagnostics), &file_rules(), paths)
+        }
+        _ => {
             let mistakes = match diagnostics.is_empty() {
                 true => "no mistakes".to_owned(),
                 false => diagnostics.summary(),
@@ -246,10 +117,6 @@ pub fn validation(
                 "{}{accounts}, {mistakes}\n",
                 diagnostics.render(Color::Ansi)
             )
-        }
-        ValidateFormat::Json => json::validation(accounts, diagnostics),
-        ValidateFormat::Sarif => {
-            sarif::sarif(&diagnostic_findings(diagnostics), &file_rules(), paths)
         }
     }
 }

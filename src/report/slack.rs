@@ -5,8 +5,7 @@ use std::fmt::{self, Write};
 use crate::model::text::{abbreviate_list, one_line};
 use crate::plan::Run;
 
-use super::DetailLevel;
-use super::view::{Item, Section, Severity, View};
+use super::view::{DetailLevel, Item, Section, Severity, View};
 
 /// Maximum number of items in a message.
 pub const MAX_ITEMS: usize = 20;

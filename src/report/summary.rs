@@ -10,9 +10,10 @@ use crate::plan::{
     AccountPlan, Change, Field, Fields, Format, Guard, Purpose, Run, Totals, UnlistedResource,
 };
 
-use super::DetailLevel;
 use super::apply;
-use super::view::{Item, UNLISTED_INTEGRATION, View, abbreviated, shown, unlisted_name};
+use super::view::{
+    DetailLevel, Item, UNLISTED_INTEGRATION, View, abbreviated, shown, unlisted_name,
+};
 
 /// The result of a run.
 #[derive(Debug, Serialize)]

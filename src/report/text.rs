@@ -7,10 +7,9 @@ use anstyle::Style;
 
 use crate::plan::Run;
 
-use super::DetailLevel;
 use super::apply::{self, WellKnownUrls};
 use super::style;
-use super::view::{Item, Section, Severity, View};
+use super::view::{DetailLevel, Item, Section, Severity, View};
 
 /// Column of words such as `weakens`.
 const STATUS_COLUMN: usize = 63;

@@ -19,9 +19,17 @@ use crate::plan::{
     Format, Guard, GuardViolation, Kind, Note, NoteKind, PlanError, Run, UnlistedResource,
 };
 
-use super::DetailLevel;
 use super::attribution::{Fact, facts};
 use super::summary::Summary;
+
+/// Level of detail of a fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DetailLevel {
+    /// Content shared by several accounts is shown once.
+    Grouped,
+    /// Everything, per account.
+    Expanded,
+}
 
 /// The content of a run for all formats that people read.
 #[derive(Debug, Serialize)]

@@ -9,11 +9,11 @@ use serde::Serialize;
 use crate::cli::error::{CommandError, ErrorKind};
 use crate::cli::exit::Exit;
 use crate::cli::flags::{ConnectionArgs, OneAccountArgs};
-use crate::cli::io::formats::FormatArgs;
+use crate::cli::io::formats::{FormatArgs, VersionFormats};
 use crate::cli::io::output::Output;
 use crate::cli::session::Session;
 use crate::config::shape::{CONFIG_SCHEMA, LIMITS_SCHEMA, schema_with_behaviors};
-use crate::report::VersionFormat;
+use crate::report::OutputFormat;
 use crate::report::json::document;
 use crate::report::schema::{AUDIT_SCHEMA, RUN_SCHEMA};
 
@@ -88,7 +88,7 @@ pub(crate) fn completions(args: &CompletionsArgs, mut riskform: Command, output:
 #[derive(Args, Debug)]
 pub(crate) struct VersionArgs {
     #[command(flatten)]
-    pub(crate) formats: FormatArgs<VersionFormat>,
+    pub(crate) formats: FormatArgs<VersionFormats>,
 }
 
 /// Version and build information.
@@ -117,8 +117,8 @@ pub(crate) fn version(args: &VersionArgs, output: &Output) -> Result<Exit, Comma
     };
     let formats = args.formats.read(output)?;
     formats.write(output, |format| match format {
-        VersionFormat::Text => version_text(&build),
-        VersionFormat::Json => document(&build),
+        OutputFormat::Json => document(&build),
+        _ => version_text(&build),
     });
     Ok(Exit::Done)
 }

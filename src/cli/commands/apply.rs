@@ -12,14 +12,13 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, OverrideArgs, TargetArgs};
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::files::FileMode;
-use crate::cli::io::formats::FormatArgs;
+use crate::cli::io::formats::{ApplyFormats, FormatArgs};
 use crate::cli::io::output::Output;
 use crate::cli::load::LoadContext;
 use crate::cli::planner::Planner;
 use crate::cli::saved_plan::{self, ApplyExpectations};
 use crate::cli::session::Session;
 use crate::plan::{Options, Purpose};
-use crate::report::ApplyFormat;
 
 /// Flags of `apply`.
 #[derive(Args, Debug)]
@@ -59,7 +58,7 @@ pub(crate) struct DestroyArgs {
     #[arg(long, hide_short_help = true, value_name = "FILE")]
     audit_log: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs<ApplyFormat>,
+    pub(crate) formats: FormatArgs<ApplyFormats>,
     #[command(flatten)]
     targets: TargetArgs,
     #[command(flatten)]

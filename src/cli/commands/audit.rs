@@ -13,13 +13,13 @@ use crate::cli::evidence;
 use crate::cli::exit::Exit;
 use crate::cli::flags::FleetArgs;
 use crate::cli::io::ci;
-use crate::cli::io::formats::FormatArgs;
+use crate::cli::io::formats::{AuditFormats, FormatArgs};
 use crate::cli::io::output::Output;
 use crate::cli::planner::Planner;
 use crate::cli::session::Session;
 use crate::doctor::{AUDIT_CHECKS, AccountAudit, AuditReport};
 use crate::plan::Options;
-use crate::report::{self, AuditFormat};
+use crate::report;
 
 /// Flags of `audit`.
 #[derive(Args, Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct AuditArguments {
     #[arg(long = "ignore", value_name = "CHECK", value_parser = checks())]
     ignored: Vec<String>,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs<AuditFormat>,
+    pub(crate) formats: FormatArgs<AuditFormats>,
     #[command(flatten)]
     fleet: FleetArgs,
 }

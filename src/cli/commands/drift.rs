@@ -11,7 +11,7 @@ use crate::cli::evidence;
 use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, TargetArgs};
 use crate::cli::io::ci;
-use crate::cli::io::formats::{DetailArgs, FormatArgs, Formats};
+use crate::cli::io::formats::{DetailArgs, DriftFormats, FormatArgs, Formats};
 use crate::cli::io::notify::NotifyArgs;
 use crate::cli::io::output::Output;
 use crate::cli::load;
@@ -20,7 +20,7 @@ use crate::cli::planner::Planner;
 use crate::cli::session::Session;
 use crate::model::text::EscapeInvisible;
 use crate::plan::{AccountPlan, Format, Glob, Options, Purpose, Run};
-use crate::report::{self, DriftFormat, RunMetrics};
+use crate::report::{self, OutputFormat, RunMetrics};
 
 /// Flags of `drift`.
 #[derive(Args, Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct DriftArgs {
     #[arg(long = "ignore", value_name = "ADDRESS")]
     ignored: Vec<String>,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs<DriftFormat>,
+    pub(crate) formats: FormatArgs<DriftFormats>,
     #[command(flatten)]
     detail: DetailArgs,
     #[command(flatten)]
@@ -56,7 +56,7 @@ pub(crate) async fn run(args: DriftArgs, output: &Output) -> Result<Exit, Comman
     if let Ok((run, metrics)) = &result {
         let root = load::allowed_root(args.fleet.desired.paths.root.as_deref());
         let paths = |file: &str| root.repository_path(file.as_ref());
-        let render = |format| report::drift(run, format, detail, Some(metrics), &paths);
+        let render = |format| report::run(run, format, detail, Some(metrics), &paths);
         // With `-q`, a text without drift is not printed, because cron mails all output.
         let is_clean = Exit::from_run(run, &[], None) == Exit::Done;
         formats.write_unless_clean(output, is_clean, render);
@@ -80,7 +80,7 @@ pub(crate) async fn run(args: DriftArgs, output: &Output) -> Result<Exit, Comman
 
 async fn check(
     args: &DriftArgs,
-    formats: &Formats<DriftFormat>,
+    formats: &Formats,
     output: &Output,
 ) -> Result<(Run, RunMetrics), CommandError> {
     let started = Instant::now();
@@ -92,7 +92,7 @@ async fn check(
         ..Options::default()
     };
     let planner = Planner::new(&args.fleet, args.context, &options, &session, output);
-    let shows_states = formats.kinds().any(DriftFormat::shows_states);
+    let shows_states = formats.kinds().any(OutputFormat::shows_states);
     let drift = async |planned: AccountPlan| {
         let drift = planner.add_context(&planned).await.unwrap_or(planned);
         let drift = context::add_attribution(&session, args.context, args.history, drift).await;
@@ -101,7 +101,7 @@ async fn check(
             false => drift.without_states(),
         }
     };
-    let shows_evidence = formats.kinds().any(DriftFormat::shows_evidence);
+    let shows_evidence = formats.kinds().any(OutputFormat::shows_evidence);
     let evidence = shows_evidence.then(|| evidence::collect(&session, &accounts));
     let compared = planner.each(accounts, drift);
     let (accounts, evidence) = tokio::join!(compared, OptionFuture::from(evidence));

@@ -9,15 +9,16 @@ use crate::cli::error::{CommandError, ErrorKind};
 use crate::cli::exit::Exit;
 use crate::cli::flags::{ConnectionArgs, OneAccountArgs, ParallelismArgs, PathArgs};
 use crate::cli::io::files::{FileMode, OutputFile};
-use crate::cli::io::formats::FormatArgs;
+use crate::cli::io::formats::{ExportFormats, FormatArgs};
 use crate::cli::io::output::Output;
 use crate::cli::load::{SelectedAccount, select_account};
 use crate::cli::next_steps::{self, ShellCommand};
 use crate::cli::session::Session;
 use crate::config::export::{ExportOptions, PinIds, export};
-use crate::config::write::{AccountFile, FileFormat};
+use crate::config::write::AccountFile;
 use crate::model::account::AccountId;
 use crate::plan::AccountError;
+use crate::report::OutputFormat;
 
 /// Flags of `export`.
 #[derive(Args, Debug)]
@@ -39,7 +40,7 @@ pub(crate) struct ExportArgs {
     #[arg(long)]
     with_names: bool,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs<FileFormat>,
+    pub(crate) formats: FormatArgs<ExportFormats>,
     #[command(flatten)]
     who: OneAccountArgs,
     #[command(flatten)]
@@ -79,7 +80,7 @@ pub(crate) async fn run(arguments: ExportArgs, output: &Output) -> Result<Exit, 
         return Err(CommandError::new(ErrorKind::Usage, message));
     };
     let document = export.read(account).await?;
-    if formats.stdout == Some(FileFormat::Json) {
+    if formats.stdout == Some(OutputFormat::Json) {
         // In YAML these are comments.
         let left_out = ["behaviors", "integrations"].map(|section| document.comments(section));
         for comment in left_out.concat() {
@@ -88,15 +89,10 @@ pub(crate) async fn run(arguments: ExportArgs, output: &Output) -> Result<Exit, 
     }
     let file = formats.files.first();
     let file = file.map(|(_, file)| file.path().to_owned());
-    let yaml = document
-        .to_text(FileFormat::Yaml)
-        .map_err(CommandError::error)?;
-    let json = document
-        .to_text(FileFormat::Json)
-        .map_err(CommandError::error)?;
+    let yaml = document.to_yaml().map_err(CommandError::error)?;
     formats.write(output, |format| match format {
-        FileFormat::Yaml => yaml.clone(),
-        FileFormat::Json => json.clone(),
+        OutputFormat::Json => document.to_json(),
+        _ => yaml.clone(),
     });
     match file {
         Some(file) => {

@@ -11,14 +11,14 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, OverrideArgs, TargetArgs};
 use crate::cli::io::ci;
 use crate::cli::io::files::FileMode;
-use crate::cli::io::formats::{DetailArgs, FormatArgs};
+use crate::cli::io::formats::{DetailArgs, FormatArgs, PlanFormats};
 use crate::cli::io::output::Output;
 use crate::cli::next_steps::{self, ShellCommand};
 use crate::cli::planner::Planner;
 use crate::cli::saved_plan;
 use crate::cli::session::Session;
 use crate::plan::{AccountPlan, Options, Purpose, SavedPlan};
-use crate::report::{self, PlanFormat};
+use crate::report;
 
 /// Flags of `plan`.
 #[derive(Args, Debug)]
@@ -33,7 +33,7 @@ pub(crate) struct PlanArgs {
     #[arg(long)]
     detailed_exitcode: bool,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs<PlanFormat>,
+    pub(crate) formats: FormatArgs<PlanFormats>,
     #[command(flatten)]
     detail: DetailArgs,
     #[command(flatten)]
@@ -53,7 +53,7 @@ pub(crate) struct ShowArgs {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs<PlanFormat>,
+    pub(crate) formats: FormatArgs<PlanFormats>,
     #[command(flatten)]
     detail: DetailArgs,
 }
@@ -79,7 +79,9 @@ pub(crate) async fn plan(args: PlanArgs, output: &Output) -> Result<Exit, Comman
     args.context.check(&accounts, &options)?;
     let planner = Planner::new(&args.fleet, args.context, &options, &session, output);
     let run = planner.plan(accounts).await?;
-    formats.write(output, |format| report::plan(&run, format, detail));
+    formats.write(output, |format| {
+        report::run(&run, format, detail, None, &str::to_owned)
+    });
     ci::report_run(output, &run);
     fail_if_single_account(&run)?;
     if let Some(file) = out {
@@ -116,6 +118,8 @@ pub(crate) fn show(args: &ShowArgs, output: &Output) -> Result<Exit, CommandErro
     output.add_input(&args.file)?;
     let saved = saved_plan::read(&args.file)?.plan(&Arc::default());
     let run = saved.map_err(saved_plan::unusable(&args.file))?;
-    formats.write(output, |format| report::plan(&run, format, detail));
+    formats.write(output, |format| {
+        report::run(&run, format, detail, None, &str::to_owned)
+    });
     Ok(Exit::Done)
 }

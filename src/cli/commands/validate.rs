@@ -7,12 +7,12 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::DesiredStateArgs;
 use crate::cli::io::ci;
 use crate::cli::io::files;
-use crate::cli::io::formats::FormatArgs;
+use crate::cli::io::formats::{FormatArgs, ValidateFormats};
 use crate::cli::io::output::Output;
 use crate::cli::load::{LoadContext, check_paths, expect};
 use crate::cli::next_steps::{self, ShellCommand};
 use crate::config::load::{self, Checked};
-use crate::report::{self, ValidateFormat};
+use crate::report;
 
 /// Flags of `validate`.
 #[derive(Args, Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct ValidateArguments {
     #[command(flatten)]
     desired: DesiredStateArgs,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs<ValidateFormat>,
+    pub(crate) formats: FormatArgs<ValidateFormats>,
 }
 
 /// Reports all errors and warnings in the files.

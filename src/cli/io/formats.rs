@@ -1,6 +1,7 @@
 //! `--format KIND` for standard output, `--format KIND=FILE` for files.
 
 use std::fmt::Debug;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -8,48 +9,41 @@ use clap::Args;
 use crate::cli::error::CommandError;
 use crate::cli::io::files::{FileMode, OutputFile};
 use crate::cli::io::output::Output;
-use crate::config::write::FileFormat;
-use crate::report::get::ReadFormat;
-use crate::report::{
-    ApplyFormat, AuditFormat, DetailLevel, DriftFormat, PlanFormat, ValidateFormat, VersionFormat,
-};
+use crate::report::{DetailLevel, OutputFormat};
 
 /// Output formats of a command. The first is the default.
-pub(crate) trait OutputFormat: Copy + Debug + Eq + Send + Sync + 'static {
-    const ALL: &'static [Self];
+pub(crate) trait CommandFormats: Clone + Debug + Send + Sync + 'static {
+    const ALL: &'static [OutputFormat];
     /// Hint for a file name in place of a format.
     const HINT: &'static str;
-
-    fn as_str(self) -> &'static str;
 }
 
-macro_rules! kinds {
-    ($($name:ident $instead:literal),+ $(,)?) => {
-        $(impl OutputFormat for $name {
-            const ALL: &'static [Self] = $name::ALL;
-            const HINT: &'static str = $instead;
+macro_rules! formats {
+    ($($name:ident $hint:literal $($format:ident)+,)+) => {
+        $(#[derive(Clone, Debug)]
+        pub(crate) struct $name;
 
-            fn as_str(self) -> &'static str {
-                $name::as_str(self)
-            }
+        impl CommandFormats for $name {
+            const ALL: &'static [OutputFormat] = &[$(OutputFormat::$format),+];
+            const HINT: &'static str = $hint;
         })+
     };
 }
 
-kinds! {
-    ApplyFormat "",
-    AuditFormat "",
-    DriftFormat "",
-    FileFormat "",
-    ValidateFormat "",
-    PlanFormat " (plan --out FILE saves a plan)",
-    ReadFormat "",
-    VersionFormat "",
+formats! {
+    ApplyFormats "" Text Json Markdown,
+    AuditFormats "" Text Json Markdown Html Junit Sarif,
+    DriftFormats "" Text Json Markdown Html Junit Sarif Prometheus,
+    ExportFormats "" Yaml Json,
+    GetFormats "" Table Json,
+    PlanFormats " (plan --out FILE saves a plan)" Text Json Markdown Diff Html,
+    ValidateFormats "" Text Json Sarif,
+    VersionFormats "" Text Json,
 }
 
 /// `--format` flags of a command.
 #[derive(Args, Debug)]
-pub(crate) struct FormatArgs<K: OutputFormat> {
+pub(crate) struct FormatArgs<K: CommandFormats> {
     #[arg(
         long = "format",
         short = 'o',
@@ -58,7 +52,9 @@ pub(crate) struct FormatArgs<K: OutputFormat> {
         help = help::<K>(),
         long_help = long_help::<K>()
     )]
-    formats: Vec<FormatArg<K>>,
+    formats: Vec<FormatArg>,
+    #[arg(skip)]
+    command: PhantomData<K>,
 }
 
 /// Detail of the text output for several accounts.
@@ -77,14 +73,11 @@ impl DetailArgs {
     /// # Errors
     ///
     /// `--expand` is given but no text is written.
-    pub(crate) fn read<K: OutputFormat>(
-        &self,
-        formats: &Formats<K>,
-    ) -> Result<DetailLevel, CommandError> {
+    pub(crate) fn read(&self, formats: &Formats) -> Result<DetailLevel, CommandError> {
         if !self.expand {
             return Ok(DetailLevel::Grouped);
         }
-        if formats.kinds().any(|kind| kind.as_str() == "text") {
+        if formats.kinds().any(|kind| kind == OutputFormat::Text) {
             return Ok(DetailLevel::Expanded);
         }
         Err(CommandError::usage(
@@ -96,23 +89,23 @@ impl DetailArgs {
 
 /// A format and its file; `None` is standard output.
 #[derive(Clone, Debug)]
-struct FormatArg<K> {
-    kind: K,
+struct FormatArg {
+    kind: OutputFormat,
     file: Option<PathBuf>,
 }
 
-fn help<K: OutputFormat>() -> String {
+fn help<K: CommandFormats>() -> String {
     format!("Output format: {}", names::<K>())
 }
 
-fn long_help<K: OutputFormat>() -> String {
+fn long_help<K: CommandFormats>() -> String {
     format!(
         "Output format: {}. Use KIND=FILE to write to a file (repeatable)",
         names::<K>()
     )
 }
 
-fn names<K: OutputFormat>() -> String {
+fn names<K: CommandFormats>() -> String {
     let names: Vec<String> = K::ALL
         .iter()
         .enumerate()
@@ -124,7 +117,7 @@ fn names<K: OutputFormat>() -> String {
     names.join(", ")
 }
 
-fn parse<K: OutputFormat>(text: &str) -> Result<FormatArg<K>, String> {
+fn parse<K: CommandFormats>(text: &str) -> Result<FormatArg, String> {
     let (name, file) = match text.split_once('=') {
         Some((_, "")) => return Err("missing file name after `=`".to_owned()),
         Some((name, file)) => (name, Some(PathBuf::from(file))),
@@ -149,8 +142,8 @@ fn parse<K: OutputFormat>(text: &str) -> Result<FormatArg<K>, String> {
     }
 }
 
-impl<K: OutputFormat> FormatArgs<K> {
-    fn printed(&self) -> impl Iterator<Item = K> {
+impl<K: CommandFormats> FormatArgs<K> {
+    fn printed(&self) -> impl Iterator<Item = OutputFormat> {
         let printed = self.formats.iter().filter(|format| format.file.is_none());
         printed.map(|format| format.kind)
     }
@@ -160,7 +153,7 @@ impl<K: OutputFormat> FormatArgs<K> {
     /// # Errors
     ///
     /// More than one format for standard output, or a file that cannot be written.
-    pub(crate) fn read(&self, output: &Output) -> Result<Formats<K>, CommandError> {
+    pub(crate) fn read(&self, output: &Output) -> Result<Formats, CommandError> {
         let mut printed = self.printed();
         let stdout = match (printed.next(), printed.next()) {
             (Some(_), Some(_)) => {
@@ -186,22 +179,22 @@ impl<K: OutputFormat> FormatArgs<K> {
 }
 
 /// Formats of the result.
-pub(crate) struct Formats<K> {
+pub(crate) struct Formats {
     /// Format of standard output.
-    pub(crate) stdout: Option<K>,
+    pub(crate) stdout: Option<OutputFormat>,
     /// Formats of files.
-    pub(crate) files: Vec<(K, OutputFile)>,
+    pub(crate) files: Vec<(OutputFormat, OutputFile)>,
 }
 
-impl<K: OutputFormat> Formats<K> {
+impl Formats {
     /// Returns all requested formats.
-    pub(crate) fn kinds(&self) -> impl Iterator<Item = K> {
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = OutputFormat> {
         let files = self.files.iter().map(|(kind, _)| *kind);
         files.chain(self.stdout)
     }
 
     /// Prints the result and writes it to the files.
-    pub(crate) fn write(self, output: &Output, render: impl Fn(K) -> String) {
+    pub(crate) fn write(self, output: &Output, render: impl Fn(OutputFormat) -> String) {
         self.write_unless_clean(output, false, render);
     }
 
@@ -210,7 +203,7 @@ impl<K: OutputFormat> Formats<K> {
         self,
         output: &Output,
         is_clean: bool,
-        render: impl Fn(K) -> String,
+        render: impl Fn(OutputFormat) -> String,
     ) {
         for (kind, file) in self.files {
             let content = anstream::adapter::strip_str(&render(kind)).to_string();

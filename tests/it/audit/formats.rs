@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use riskform::doctor::{AUDIT_CHECKS, AuditReport};
 use riskform::model::evidence::{Evidence, FileEvidence, TokenEvidence};
-use riskform::report::{self, AuditFormat, audit_markdown};
+use riskform::report::{self, OutputFormat, audit_markdown};
 use serde_json::{Value, json};
 
 use super::{audit, forbidden, levels, lost, policy, renamed, sound, unsound};
@@ -24,17 +24,17 @@ pub(crate) fn fleet() -> AuditReport {
     ])
 }
 
-fn shown(audit: &AuditReport, format: AuditFormat) -> String {
+fn shown(audit: &AuditReport, format: OutputFormat) -> String {
     report::audit(audit, format, &str::to_owned)
 }
 
-fn plain(audit: &AuditReport, format: AuditFormat) -> String {
+fn plain(audit: &AuditReport, format: OutputFormat) -> String {
     anstream::adapter::strip_str(&shown(audit, format)).to_string()
 }
 
 #[test]
 fn one_account_is_a_list() {
-    assert_snapshot!(plain(&audit(vec![unsound().audited()]), AuditFormat::Text), @"
+    assert_snapshot!(plain(&audit(vec![unsound().audited()]), OutputFormat::Text), @"
     production (f037e56e…abbe)  riskform.yaml
 
     fail  behaviors  behavior.imp_travel is off, declared on (riskform.yaml:5)
@@ -56,7 +56,7 @@ fn one_account_is_a_list() {
 
 #[test]
 fn a_fleet_is_a_table_and_what_does_not_pass() {
-    assert_snapshot!(plain(&fleet(), AuditFormat::Text), @r#"
+    assert_snapshot!(plain(&fleet(), OutputFormat::Text), @r#"
     CHECK      PASS  WARN  UNKNOWN  FAIL
     behaviors     3     0        0     1  us
     policies      2     0        1     1  us, asia
@@ -160,7 +160,7 @@ fn sixty() -> AuditReport {
 
 #[test]
 fn sixty_accounts_are_evidence_on_one_screen() {
-    assert_snapshot!(plain(&sixty(), AuditFormat::Text), @"
+    assert_snapshot!(plain(&sixty(), OutputFormat::Text), @"
     CHECK      PASS  WARN  FAIL
     behaviors    57     0     1  customer-37
     policies     58     0     0
@@ -182,13 +182,13 @@ fn sixty_accounts_are_evidence_on_one_screen() {
     Checked 2026-12-01 00:38:12 UTC by riskform 0.1.0 (a32c006) against https://api.cloudflare.com/client/v4
     Token ed17574386854bf78a67040be0a770b0 (CLOUDFLARE_API_TOKEN). Commit 9f2c1a7 of example/security, run 42. Files: accounts/customer-01.yaml and 59 more.
     ");
-    let markdown = shown(&sixty(), AuditFormat::Markdown);
+    let markdown = shown(&sixty(), OutputFormat::Markdown);
     assert!(markdown.lines().count() < 30, "{markdown}");
     assert!(
         markdown.ends_with(" and 59 more</code></sub>\n"),
         "{markdown}"
     );
-    let page = shown(&sixty(), AuditFormat::Html);
+    let page = shown(&sixty(), OutputFormat::Html);
     assert_eq!(page.matches("<article").count(), 6, "{page}");
     assert!(page.contains("run 42. Files: accounts"), "{page}");
 }
@@ -202,7 +202,11 @@ fn what_is_alike_is_told_once() {
         audit(accounts.collect())
     };
     for (count, told) in [(2, 2), (3, 1), (8, 1)] {
-        for format in [AuditFormat::Text, AuditFormat::Markdown, AuditFormat::Html] {
+        for format in [
+            OutputFormat::Text,
+            OutputFormat::Markdown,
+            OutputFormat::Html,
+        ] {
             let text = plain(&many(count), format);
             assert_eq!(
                 text.matches("no reference_id, so the dashboard").count(),
@@ -211,7 +215,7 @@ fn what_is_alike_is_told_once() {
             );
         }
     }
-    let text = plain(&many(8), AuditFormat::Text);
+    let text = plain(&many(8), OutputFormat::Text);
     let names = "account-0, account-1, account-2, account-3, account-4 and 3 more\n";
     assert!(text.contains(names), "{text}");
     assert!(
@@ -224,7 +228,7 @@ fn what_is_alike_is_told_once() {
         "{text}"
     );
     // Each account has a separate section in the other formats.
-    let junit = shown(&many(8), AuditFormat::Junit);
+    let junit = shown(&many(8), OutputFormat::Junit);
     assert_eq!(
         junit.matches("no reference_id, so the dashboard").count(),
         8
@@ -233,10 +237,10 @@ fn what_is_alike_is_told_once() {
 
 #[test]
 fn junit_tells_failures_what_can_not_be_told_and_warnings_apart() {
-    let text = shown(&fleet(), AuditFormat::Junit);
+    let text = shown(&fleet(), OutputFormat::Junit);
     assert_eq!(
         text,
-        shown(&fleet(), AuditFormat::Junit),
+        shown(&fleet(), OutputFormat::Junit),
         "same input, same bytes"
     );
     assert_eq!(elements(&text, "testcase"), 29);
@@ -261,7 +265,7 @@ fn junit_tells_failures_what_can_not_be_told_and_warnings_apart() {
 
 #[test]
 fn sarif_points_to_the_lines_that_declare_what_fails() {
-    let log: Value = serde_json::from_str(&shown(&fleet(), AuditFormat::Sarif)).unwrap();
+    let log: Value = serde_json::from_str(&shown(&fleet(), OutputFormat::Sarif)).unwrap();
     let run = &log["runs"][0];
     let results = run["results"].as_array().unwrap().iter().map(|result| {
         let rules = &run["tool"]["driver"]["rules"];
@@ -389,34 +393,34 @@ fn foreign_text_stays_text_in_every_format() {
     let mut alone = evil();
     alone.accounts.truncate(1);
     for audit in [evil(), alone] {
-        let markdown = shown(&audit, AuditFormat::Markdown);
+        let markdown = shown(&audit, OutputFormat::Markdown);
         let outside = outside_of_code(&markdown);
         for absent in ["<script", "<img", "@", "![", "](", "{0}"] {
             assert!(!outside.contains(absent), "{absent:?} in {outside}");
         }
-        let page = shown(&audit, AuditFormat::Html);
+        let page = shown(&audit, OutputFormat::Html);
         for absent in ["<script", "<img", "<pre"] {
             assert!(!page.contains(absent), "{absent}");
         }
         assert!(page.contains("&lt;script&gt;"));
-        let junit = shown(&audit, AuditFormat::Junit);
+        let junit = shown(&audit, OutputFormat::Junit);
         elements(&junit, "testcase");
-        let sarif: Value = serde_json::from_str(&shown(&audit, AuditFormat::Sarif)).unwrap();
+        let sarif: Value = serde_json::from_str(&shown(&audit, OutputFormat::Sarif)).unwrap();
         for result in sarif["runs"][0]["results"].as_array().unwrap() {
             let text = result["message"]["text"].as_str().unwrap();
             assert!(!text.contains("](") && !text.contains(" {0}"), "{text}");
         }
         for format in [
-            AuditFormat::Text,
-            AuditFormat::Markdown,
-            AuditFormat::Html,
-            AuditFormat::Junit,
-            AuditFormat::Sarif,
+            OutputFormat::Text,
+            OutputFormat::Markdown,
+            OutputFormat::Html,
+            OutputFormat::Junit,
+            OutputFormat::Sarif,
         ] {
             let text = plain(&audit, format);
             assert!(!text.contains(['\u{202e}', '\u{1b}']), "{format}");
         }
-        let json: Value = serde_json::from_str(&shown(&audit, AuditFormat::Json)).unwrap();
+        let json: Value = serde_json::from_str(&shown(&audit, OutputFormat::Json)).unwrap();
         assert!(json.to_string().contains("onerror"));
     }
     assert_eq!(AUDIT_CHECKS.len(), 7);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use riskform::config::export::{ExportOptions, PinIds, export, previous};
-use riskform::config::write::{AccountFile, FileFormat};
+use riskform::config::write::AccountFile;
 use riskform::model::account::UnlistedPolicy;
 use riskform::model::account::{AccountId, DesiredAccount, LiveAccount};
 use riskform::model::behavior::{Behavior, BehaviorKey};
@@ -245,6 +245,6 @@ proptest! {
         let comments = ["behaviors", "integrations"].map(|section| document.comments(section)).concat();
         let left_out = comments.iter().filter(|text| !text.contains("unknown risk_level")).count();
         prop_assert_eq!(plan.unlisted.len(), left_out, "{:?}\n{}", plan.unlisted, yaml);
-        prop_assert_eq!(declared(&load(&yaml)), declared(&load(&document.to_text(FileFormat::Json).unwrap())));
+        prop_assert_eq!(declared(&load(&yaml)), declared(&load(&document.to_json())));
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use riskform::plan::Format;
-use riskform::report::{self, DetailLevel, DriftFormat, PlanFormat, RunMetrics};
+use riskform::report::{self, DetailLevel, OutputFormat, RunMetrics};
 use serde_json::Value;
 
-use super::{desired, drift, fleet, meddled_with, planned, run};
+use super::{desired, drift, fleet, meddled_with, planned, run, shown};
 
 const FIGURES: RunMetrics = RunMetrics {
     elapsed: Duration::from_millis(1500),
@@ -15,8 +15,8 @@ const FIGURES: RunMetrics = RunMetrics {
     retries: 1,
 };
 
-fn drift_as(format: DriftFormat) -> String {
-    let text = report::drift(
+fn drift_as(format: OutputFormat) -> String {
+    let text = report::run(
         &drift(&fleet()),
         format,
         DetailLevel::Grouped,
@@ -26,23 +26,21 @@ fn drift_as(format: DriftFormat) -> String {
     anstream::adapter::strip_str(&text).to_string()
 }
 
-fn plan_as(format: PlanFormat) -> String {
-    report::plan(&fleet(), format, DetailLevel::Grouped)
+fn plan_as(format: OutputFormat) -> String {
+    shown(&fleet(), format)
 }
 
 #[test]
 fn equal_results_give_equal_bytes() {
-    for format in DriftFormat::ALL {
+    for format in OutputFormat::ALL {
         assert_eq!(drift_as(*format), drift_as(*format), "{format}");
-    }
-    for format in PlanFormat::ALL {
         assert_eq!(plan_as(*format), plan_as(*format), "{format}");
     }
 }
 
 #[test]
 fn drift_as_text_says_what_is() {
-    assert_snapshot!(drift_as(DriftFormat::Text), @r#"
+    assert_snapshot!(drift_as(OutputFormat::Text), @r#"
     1 account failed: lost
       error: 403 Forbidden
       help: give the token the permission Zero Trust Read
@@ -74,7 +72,7 @@ fn drift_as_text_says_what_is() {
 
 #[test]
 fn drift_as_markdown() {
-    assert_snapshot!(drift_as(DriftFormat::Markdown), @r#"
+    assert_snapshot!(drift_as(OutputFormat::Markdown), @r#"
     ### riskform drift: 2 weaker, 1 unlisted integration, 1 other differs, 1 failed (3 accounts)
 
     **1 account failed:** `lost`: 403 Forbidden
@@ -108,7 +106,7 @@ fn drift_as_markdown() {
 
 #[test]
 fn a_plan_as_markdown() {
-    assert_snapshot!(plan_as(PlanFormat::Markdown), @r#"
+    assert_snapshot!(plan_as(OutputFormat::Markdown), @r#"
     ### riskform plan: 1 to create, 2 to update, 1 weakens protection, 1 blocked, 1 failed (3 accounts)
 
     **1 account failed:** `lost`: 403 Forbidden
@@ -156,20 +154,19 @@ fn titles_say_what_declares_it_and_which_integration_it_is() {
         let lines: Vec<String> = text.lines().filter(is_title).map(str::to_owned).collect();
         lines.join("\n")
     };
-    assert_snapshot!(titles(&report::plan(&plan, PlanFormat::Text, DetailLevel::Grouped), &['~']), @r#"
+    assert_snapshot!(titles(&shown(&plan, OutputFormat::Text), &['~']), @r#"
     ~ integration.old-okta  (22222222…, by tenant_url)           weakens
     ~ behavior.imp_travel  (by "*")
     ~ integration.partner-okta  (11111111…, by id)
     "#);
-    assert_snapshot!(titles(&report::drift(&drift(&plan), DriftFormat::Text, DetailLevel::Grouped, None, &str::to_owned), &['~']), @r#"
+    assert_snapshot!(titles(&shown(&drift(&plan), OutputFormat::Text), &['~']), @r#"
     ~ behavior.imp_travel  (by "*")                              weaker: off, declared on
     ~ integration.partner-okta  (11111111…, by id)               weaker: inactive, declared active
     ~ integration.old-okta  (22222222…, by tenant_url)           active, declared inactive
     "#);
-    let markdown =
-        report::plan(&plan, PlanFormat::Markdown, DetailLevel::Grouped).replace(" (", "  (");
+    let markdown = shown(&plan, OutputFormat::Markdown).replace(" (", "  (");
     assert_snapshot!(titles(&markdown, &['!', '+']), @r#""#);
-    let page = report::plan(&plan, PlanFormat::Html, DetailLevel::Grouped);
+    let page = shown(&plan, OutputFormat::Html);
     for origin in [
         "(by &quot;*&quot;)",
         "(11111111…, by id)",
@@ -181,7 +178,7 @@ fn titles_say_what_declares_it_and_which_integration_it_is() {
 
 #[test]
 fn a_plan_as_diff() {
-    assert_snapshot!(plan_as(PlanFormat::Diff), @r#"
+    assert_snapshot!(plan_as(OutputFormat::Diff), @r#"
     --- live/production
     +++ planned/production
     @@ -3,8 +3,8 @@
@@ -213,7 +210,7 @@ fn a_plan_as_diff() {
 
 #[test]
 fn drift_as_junit() {
-    assert_snapshot!(drift_as(DriftFormat::Junit), @r#"
+    assert_snapshot!(drift_as(OutputFormat::Junit), @r#"
     <?xml version="1.0" encoding="UTF-8"?>
     <testsuites name="riskform drift" tests="8" failures="4" errors="1" skipped="0">
       <testsuite name="production" tests="6" failures="4" errors="0" skipped="0">
@@ -262,7 +259,7 @@ fn drift_as_junit() {
 
 #[test]
 fn drift_as_metrics() {
-    assert_snapshot!(drift_as(DriftFormat::Prometheus), @r#"
+    assert_snapshot!(drift_as(OutputFormat::Prometheus), @r#"
     # HELP riskform_run_seconds Duration of the run.
     # TYPE riskform_run_seconds gauge
     riskform_run_seconds 1.5
@@ -319,7 +316,7 @@ fn drift_as_metrics() {
 
 #[test]
 fn drift_as_sarif_points_to_the_lines_that_declare_it() {
-    let log: Value = serde_json::from_str(&drift_as(DriftFormat::Sarif)).unwrap();
+    let log: Value = serde_json::from_str(&drift_as(OutputFormat::Sarif)).unwrap();
     let run = &log["runs"][0];
     let lines: Vec<String> = run["results"]
         .as_array()
@@ -361,7 +358,7 @@ fn drift_as_sarif_points_to_the_lines_that_declare_it() {
 
 #[test]
 fn a_page_holds_all_it_needs_and_runs_nothing() {
-    for page in [drift_as(DriftFormat::Html), plan_as(PlanFormat::Html)] {
+    for page in [drift_as(OutputFormat::Html), plan_as(OutputFormat::Html)] {
         for absent in [
             "<script",
             "<link",

@@ -5,14 +5,12 @@ use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::field::{Field, FieldValue, Fields};
 use riskform::model::integration::ReferenceId;
 use riskform::plan::{AccountError, AccountPlan, FailureKind, Run};
-use riskform::report::{
-    self, DetailLevel, DriftFormat, MAX_COMMENT_BYTES, MAX_JOB_SUMMARY_BYTES, PlanFormat, markdown,
-};
+use riskform::report::{MAX_COMMENT_BYTES, MAX_JOB_SUMMARY_BYTES, OutputFormat, markdown};
 use serde_json::{Value, json};
 
 use crate::support::json::elements;
 
-use super::{as_declared, desired, drift, fleet, meddled_with, planned};
+use super::{as_declared, desired, drift, fleet, meddled_with, planned, shown};
 
 pub(crate) const EVIL: &str = "</code></pre></details><script>alert(1)</script><img src=x onerror=alert(2)>\n```\n~~~\n# h\n![i](https://evil.example/i) @team {0} ]]> \u{202e}\u{1b}[31m";
 
@@ -78,7 +76,7 @@ pub(crate) fn outside_of_code(markdown: &str) -> String {
 fn markdown_stays_markdown_of_ours() {
     let plan = evil_plan();
     for text in [
-        report::plan(&plan, PlanFormat::Markdown, DetailLevel::Grouped),
+        shown(&plan, OutputFormat::Markdown),
         markdown(&drift(&plan), MAX_COMMENT_BYTES),
     ] {
         let outside = outside_of_code(&text);
@@ -107,14 +105,8 @@ fn markdown_stays_markdown_of_ours() {
 fn pages_escape_whatever_they_show() {
     let plan = evil_plan();
     for page in [
-        report::plan(&plan, PlanFormat::Html, DetailLevel::Grouped),
-        report::drift(
-            &drift(&plan),
-            DriftFormat::Html,
-            DetailLevel::Grouped,
-            None,
-            &str::to_owned,
-        ),
+        shown(&plan, OutputFormat::Html),
+        shown(&drift(&plan), OutputFormat::Html),
     ] {
         for absent in ["<script", "<img", "\u{202e}", "\u{1b}"] {
             assert!(!page.contains(absent), "{absent:?}");
@@ -127,25 +119,25 @@ fn pages_escape_whatever_they_show() {
 fn every_other_format_keeps_its_own_form() {
     let plan = evil_plan();
     let drift = drift(&plan);
-    let render = |format| report::drift(&drift, format, DetailLevel::Grouped, None, &str::to_owned);
+    let render = |format| shown(&drift, format);
 
-    let junit = render(DriftFormat::Junit);
+    let junit = render(OutputFormat::Junit);
     assert_eq!(elements(&junit, "testsuite"), 3);
-    let sarif: Value = serde_json::from_str(&render(DriftFormat::Sarif)).unwrap();
+    let sarif: Value = serde_json::from_str(&render(OutputFormat::Sarif)).unwrap();
     for result in sarif["runs"][0]["results"].as_array().unwrap() {
         let text = result["message"]["text"].as_str().unwrap();
         assert!(!text.contains("](") && !text.contains(" {0}"), "{text}");
     }
     for format in [
-        DriftFormat::Text,
-        DriftFormat::Sarif,
-        DriftFormat::Junit,
-        DriftFormat::Prometheus,
+        OutputFormat::Text,
+        OutputFormat::Sarif,
+        OutputFormat::Junit,
+        OutputFormat::Prometheus,
     ] {
-        let text = anstream::adapter::strip_str(&render(format)).to_string();
+        let text = render(format);
         assert!(!text.contains(['\u{202e}', '\u{1b}']), "{format}");
     }
-    let diff = report::plan(&plan, PlanFormat::Diff, DetailLevel::Grouped);
+    let diff = shown(&plan, OutputFormat::Diff);
     assert!(!diff.contains(['\u{202e}', '\u{1b}']), "{diff}");
     assert_eq!(diff.matches("\n```\n").count(), 0);
 }
@@ -266,11 +258,7 @@ fn a_comment_is_cut_between_things_and_says_so() {
         (3, 30_000, true),
         (1, 70_000, true),
     ] {
-        let text = report::plan(
-            &many(count, length),
-            PlanFormat::Markdown,
-            DetailLevel::Grouped,
-        );
+        let text = shown(&many(count, length), OutputFormat::Markdown);
         assert!(text.len() <= 65_536, "{} bytes", text.len());
         assert_eq!(
             text.contains("**Cut to fit:**"),

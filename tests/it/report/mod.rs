@@ -17,6 +17,7 @@ use jiff::civil::{Date, date};
 use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::context::Context;
 use riskform::plan::{AccountError, AccountPlan, FailureKind, Format, Options, Purpose, Run, plan};
+use riskform::report::{self, DetailLevel, OutputFormat};
 use serde_json::json;
 
 use crate::support::json::load_file;
@@ -121,4 +122,10 @@ fn drift(plan: &Run) -> Run {
         None => account.clone(),
     });
     run(Format::Drift, accounts.collect())
+}
+
+/// Returns a result in a format, without colors.
+fn shown(run: &Run, format: OutputFormat) -> String {
+    let text = report::run(run, format, DetailLevel::Grouped, None, &str::to_owned);
+    anstream::adapter::strip_str(&text).to_string()
 }

@@ -2,25 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use riskform::report::{self, AuditFormat, DetailLevel, DriftFormat, PlanFormat};
+use riskform::report::{self, OutputFormat};
 
-use super::{drift, fleet};
+use super::{drift, fleet, shown};
 
 const STYLE: &str = include_str!("../../../src/report/style.css");
 
 fn pages() -> [String; 3] {
     [
-        report::plan(&fleet(), PlanFormat::Html, DetailLevel::Grouped),
-        report::drift(
-            &drift(&fleet()),
-            DriftFormat::Html,
-            DetailLevel::Grouped,
-            None,
-            &str::to_owned,
-        ),
+        shown(&fleet(), OutputFormat::Html),
+        shown(&drift(&fleet()), OutputFormat::Html),
         report::audit(
             &crate::audit::formats::fleet(),
-            AuditFormat::Html,
+            OutputFormat::Html,
             &str::to_owned,
         ),
     ]

@@ -12,18 +12,15 @@ use riskform::plan::{
     Format, Run,
 };
 use riskform::report::summary::Summary;
-use riskform::report::{self, DetailLevel, DriftFormat, MAX_COMMENT_BYTES, PlanFormat, markdown};
+use riskform::report::{self, DetailLevel, MAX_COMMENT_BYTES, OutputFormat, markdown};
 use serde_json::{Value, json};
 
-use super::{as_declared, desired, drift, now, planned, run};
+use super::{as_declared, desired, drift, now, planned, run, shown};
 
 const ACCOUNTS: usize = 300;
 
 fn text(run: &Run, detail: DetailLevel) -> String {
-    let text = match run.format {
-        Format::Drift => report::drift(run, DriftFormat::Text, detail, None, &str::to_owned),
-        Format::Plan | Format::Apply => report::plan(run, PlanFormat::Text, detail),
-    };
+    let text = report::run(run, OutputFormat::Text, detail, None, &str::to_owned);
     anstream::adapter::strip_str(&text).to_string()
 }
 
@@ -238,13 +235,7 @@ fn sixty_accounts_in_one_line_and_for_slack() {
 
 #[test]
 fn sixty_accounts_as_page() {
-    let page = report::drift(
-        &sixty(),
-        DriftFormat::Html,
-        DetailLevel::Grouped,
-        None,
-        &str::to_owned,
-    );
+    let page = shown(&sixty(), OutputFormat::Html);
     let body = page.split("<body>").nth(1).unwrap();
     assert_snapshot!(body, @r#"
 
@@ -472,13 +463,7 @@ fn items_of_two_accounts_are_not_grouped() {
 #[test]
 fn every_format_has_the_same_order() {
     let run = sixty();
-    let page = report::drift(
-        &run,
-        DriftFormat::Html,
-        DetailLevel::Grouped,
-        None,
-        &str::to_owned,
-    );
+    let page = shown(&run, OutputFormat::Html);
     let page = page.split("<main>").nth(1).unwrap().to_owned();
     let formats = [
         text(&run, DetailLevel::Grouped),
