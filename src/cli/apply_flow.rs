@@ -146,16 +146,13 @@ impl ApplyFlow<'_> {
 
     /// Shows the plan on standard output, or on standard error if standard output is for scripts.
     fn show(&self, formats: &Formats) {
-        match formats.stdout {
-            Some(OutputFormat::Text) => {
-                // An empty line separates the plan from the result.
-                let gap = if self.has_changes() { "\n" } else { "" };
-                let shown = format!("{}{gap}", RunText(&self.plan, DetailLevel::Grouped));
-                self.output.rendered("text", shown);
-            }
-            _ => self
-                .output
-                .status(RunText(&self.plan, DetailLevel::Grouped)),
+        let shown = RunText(&self.plan, DetailLevel::Grouped);
+        if formats.stdout == Some(OutputFormat::Text) {
+            // An empty line separates the plan from the result.
+            let gap = if self.has_changes() { "\n" } else { "" };
+            self.output.result(format_args!("{shown}{gap}"));
+        } else {
+            self.output.status(shown);
         }
     }
 

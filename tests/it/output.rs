@@ -290,11 +290,20 @@ fn unwritable_files_fail_before_the_first_request() {
 #[test]
 fn full_file_changes_only_the_exit_code_of_a_run() {
     for (line, code) in [
-        ("plan --detailed-exitcode --format json=/dev/full", 1),
-        ("apply --auto-approve --format json=/dev/full", 3),
-        ("apply --auto-approve --format json=/dev/null", 0),
-        ("drift --format json=/dev/full", 1),
-        ("validate --format json=/dev/full", 1),
+        (
+            "plan --detailed-exitcode --format text --format json=/dev/full",
+            1,
+        ),
+        (
+            "apply --auto-approve --format text --format json=/dev/full",
+            3,
+        ),
+        (
+            "apply --auto-approve --format text --format json=/dev/null",
+            0,
+        ),
+        ("drift --format text --format json=/dev/full", 1),
+        ("validate --format text --format json=/dev/full", 1),
     ] {
         let (_server, directory, counts) = counted();
         let run = run_line(&directory, line);

@@ -9,11 +9,11 @@ use serde::Serialize;
 use crate::cli::error::{CommandError, ErrorKind};
 use crate::cli::exit::Exit;
 use crate::cli::flags::{ConnectionArgs, OneAccountArgs};
-use crate::cli::io::formats::{FormatArgs, VersionFormats};
+use crate::cli::io::formats::{FormatArgs, offer};
 use crate::cli::io::output::Output;
 use crate::cli::session::Session;
 use crate::config::shape::{CONFIG_SCHEMA, LIMITS_SCHEMA, schema_with_behaviors};
-use crate::report::OutputFormat;
+use crate::report::OutputFormat::{self, Json, Text};
 use crate::report::json::document;
 use crate::report::schema::{AUDIT_SCHEMA, RUN_SCHEMA};
 
@@ -64,7 +64,7 @@ pub(crate) async fn schema(args: SchemaArgs, output: &Output) -> Result<Exit, Co
         SchemaKind::Run => RUN_SCHEMA.to_owned(),
         SchemaKind::Audit => AUDIT_SCHEMA.to_owned(),
     };
-    output.rendered("json", text);
+    output.rendered(OutputFormat::Json, text);
     Ok(Exit::Done)
 }
 
@@ -86,9 +86,10 @@ pub(crate) fn completions(args: &CompletionsArgs, mut riskform: Command, output:
 
 /// Flags of `version`.
 #[derive(Args, Debug)]
+#[command(mut_arg("formats", |arg| offer(arg, &[Text, Json])))]
 pub(crate) struct VersionArgs {
     #[command(flatten)]
-    pub(crate) formats: FormatArgs<VersionFormats>,
+    pub(crate) formats: FormatArgs,
 }
 
 /// Version and build information.

@@ -12,13 +12,14 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, OverrideArgs, TargetArgs};
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::files::FileMode;
-use crate::cli::io::formats::{ApplyFormats, FormatArgs};
+use crate::cli::io::formats::{FormatArgs, offer};
 use crate::cli::io::output::Output;
 use crate::cli::load::LoadContext;
 use crate::cli::planner::Planner;
 use crate::cli::saved_plan::{self, ApplyExpectations};
 use crate::cli::session::Session;
 use crate::plan::{Options, Purpose};
+use crate::report::OutputFormat::{Json, Markdown, Text};
 
 /// Flags of `apply`.
 #[derive(Args, Debug)]
@@ -43,6 +44,7 @@ pub(crate) struct ApplyArgs {
 
 /// Flags of `apply` and `destroy`.
 #[derive(Args, Debug)]
+#[command(mut_arg("formats", |arg| offer(arg, &[Text, Json, Markdown])))]
 pub(crate) struct DestroyArgs {
     /// Skip the confirmation prompt
     #[arg(long)]
@@ -58,7 +60,7 @@ pub(crate) struct DestroyArgs {
     #[arg(long, hide_short_help = true, value_name = "FILE")]
     audit_log: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs<ApplyFormats>,
+    pub(crate) formats: FormatArgs,
     #[command(flatten)]
     targets: TargetArgs,
     #[command(flatten)]

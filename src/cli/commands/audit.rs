@@ -13,22 +13,24 @@ use crate::cli::evidence;
 use crate::cli::exit::Exit;
 use crate::cli::flags::FleetArgs;
 use crate::cli::io::ci;
-use crate::cli::io::formats::{AuditFormats, FormatArgs};
+use crate::cli::io::formats::{FormatArgs, offer};
 use crate::cli::io::output::Output;
 use crate::cli::planner::Planner;
 use crate::cli::session::Session;
 use crate::doctor::{AUDIT_CHECKS, AccountAudit, AuditReport};
 use crate::plan::Options;
 use crate::report;
+use crate::report::OutputFormat::{Html, Json, Junit, Markdown, Sarif, Text};
 
 /// Flags of `audit`.
 #[derive(Args, Debug)]
+#[command(mut_arg("formats", |arg| offer(arg, &[Text, Json, Markdown, Html, Junit, Sarif])))]
 pub(crate) struct AuditArguments {
     /// Skip a check (repeatable)
     #[arg(long = "ignore", value_name = "CHECK", value_parser = checks())]
     ignored: Vec<String>,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs<AuditFormats>,
+    pub(crate) formats: FormatArgs,
     #[command(flatten)]
     fleet: FleetArgs,
 }

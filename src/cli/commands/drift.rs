@@ -11,7 +11,7 @@ use crate::cli::evidence;
 use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, TargetArgs};
 use crate::cli::io::ci;
-use crate::cli::io::formats::{DetailArgs, DriftFormats, FormatArgs, Formats};
+use crate::cli::io::formats::{DetailArgs, FormatArgs, Formats, offer};
 use crate::cli::io::notify::NotifyArgs;
 use crate::cli::io::output::Output;
 use crate::cli::load;
@@ -20,10 +20,12 @@ use crate::cli::planner::Planner;
 use crate::cli::session::Session;
 use crate::model::text::EscapeInvisible;
 use crate::plan::{AccountPlan, Format, Glob, Options, Purpose, Run};
-use crate::report::{self, OutputFormat, RunMetrics};
+use crate::report::OutputFormat::{self, Html, Json, Junit, Markdown, Prometheus, Sarif, Text};
+use crate::report::{self, RunMetrics};
 
 /// Flags of `drift`.
 #[derive(Args, Debug)]
+#[command(mut_arg("formats", |arg| offer(arg, &[Text, Json, Markdown, Html, Junit, Sarif, Prometheus])))]
 pub(crate) struct DriftArgs {
     /// Ignore matching addresses (repeatable)
     ///
@@ -31,7 +33,7 @@ pub(crate) struct DriftArgs {
     #[arg(long = "ignore", value_name = "ADDRESS")]
     ignored: Vec<String>,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs<DriftFormats>,
+    pub(crate) formats: FormatArgs,
     #[command(flatten)]
     detail: DetailArgs,
     #[command(flatten)]

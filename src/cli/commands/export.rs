@@ -9,7 +9,7 @@ use crate::cli::error::{CommandError, ErrorKind};
 use crate::cli::exit::Exit;
 use crate::cli::flags::{ConnectionArgs, OneAccountArgs, ParallelismArgs, PathArgs};
 use crate::cli::io::files::{FileMode, OutputFile};
-use crate::cli::io::formats::{ExportFormats, FormatArgs};
+use crate::cli::io::formats::{FormatArgs, offer};
 use crate::cli::io::output::Output;
 use crate::cli::load::{SelectedAccount, select_account};
 use crate::cli::next_steps::{self, ShellCommand};
@@ -18,10 +18,11 @@ use crate::config::export::{ExportOptions, PinIds, export};
 use crate::config::write::AccountFile;
 use crate::model::account::AccountId;
 use crate::plan::AccountError;
-use crate::report::OutputFormat;
+use crate::report::OutputFormat::{self, Json, Yaml};
 
 /// Flags of `export`.
 #[derive(Args, Debug)]
+#[command(mut_arg("formats", |arg| offer(arg, &[Yaml, Json])))]
 pub(crate) struct ExportArgs {
     /// Account IDs to export (several require --split)
     #[arg(value_name = "ACCOUNT_ID")]
@@ -40,7 +41,7 @@ pub(crate) struct ExportArgs {
     #[arg(long)]
     with_names: bool,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs<ExportFormats>,
+    pub(crate) formats: FormatArgs,
     #[command(flatten)]
     who: OneAccountArgs,
     #[command(flatten)]

@@ -11,6 +11,7 @@ use crate::cli::io::{ci, files};
 use crate::cli::load::{allowed_root, invalid_files};
 use crate::config::fmt::{Formatted, format, format_input};
 use crate::model::text::pluralize;
+use crate::report::OutputFormat;
 
 /// Flags of `fmt`.
 #[derive(Args, Debug)]
@@ -77,7 +78,7 @@ fn format_one(
     if diff {
         output.result(unified(&file));
     } else if !check {
-        output.rendered("yaml", file.after.clone());
+        output.rendered(OutputFormat::Yaml, file.after.clone());
     }
     let is_rejected = check && file.is_changed();
     Ok(if is_rejected { Exit::Error } else { Exit::Done })

@@ -9,7 +9,7 @@ use crate::api::Client;
 use crate::cli::error::{CommandError, ErrorKind, plan_error};
 use crate::cli::exit::Exit;
 use crate::cli::flags::{ConnectionArgs, OneAccountArgs, PathArgs, level};
-use crate::cli::io::formats::{FormatArgs, GetFormats};
+use crate::cli::io::formats::{FormatArgs, offer};
 use crate::cli::io::output::Output;
 use crate::cli::load::{SelectedAccount, default_accounts};
 use crate::cli::session::Session;
@@ -20,6 +20,7 @@ use crate::model::behavior::RiskLevel;
 use crate::model::integration::{Integration, ReferenceId, TenantUrl};
 use crate::model::text::abbreviate_list;
 use crate::plan::{Purpose, matches, needs_identity_providers, resolve_identity_providers};
+use crate::report::OutputFormat::{Json, Table};
 use crate::report::get::{self, Privacy, UserFilter, Users};
 
 /// Flags of `get`.
@@ -48,9 +49,10 @@ enum Resource {
 
 /// Flags of every resource.
 #[derive(Args, Debug)]
+#[command(mut_arg("formats", |arg| offer(arg, &[Table, Json])))]
 struct ReadArgs {
     #[command(flatten)]
-    formats: FormatArgs<GetFormats>,
+    formats: FormatArgs,
     #[command(flatten)]
     who: OneAccountArgs,
     #[command(flatten)]

@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, OverrideArgs, TargetArgs};
 use crate::cli::io::ci;
 use crate::cli::io::files::FileMode;
-use crate::cli::io::formats::{DetailArgs, FormatArgs, PlanFormats};
+use crate::cli::io::formats::{DetailArgs, FormatArgs, offer};
 use crate::cli::io::output::Output;
 use crate::cli::next_steps::{self, ShellCommand};
 use crate::cli::planner::Planner;
@@ -19,9 +19,11 @@ use crate::cli::saved_plan;
 use crate::cli::session::Session;
 use crate::plan::{AccountPlan, Options, Purpose, SavedPlan};
 use crate::report;
+use crate::report::OutputFormat::{Diff, Html, Json, Markdown, Text};
 
 /// Flags of `plan`.
 #[derive(Args, Debug)]
+#[command(mut_arg("formats", |arg| offer(arg, &[Text, Json, Markdown, Diff, Html])))]
 pub(crate) struct PlanArgs {
     /// Save the plan to a file for `apply --plan`
     #[arg(long, value_name = "FILE")]
@@ -33,7 +35,7 @@ pub(crate) struct PlanArgs {
     #[arg(long)]
     detailed_exitcode: bool,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs<PlanFormats>,
+    pub(crate) formats: FormatArgs,
     #[command(flatten)]
     detail: DetailArgs,
     #[command(flatten)]
@@ -48,12 +50,13 @@ pub(crate) struct PlanArgs {
 
 /// Flags of `show`.
 #[derive(Args, Debug)]
+#[command(mut_arg("formats", |arg| offer(arg, &[Text, Json, Markdown, Diff, Html])))]
 pub(crate) struct ShowArgs {
     /// File written by `plan --out`
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs<PlanFormats>,
+    pub(crate) formats: FormatArgs,
     #[command(flatten)]
     detail: DetailArgs,
 }

@@ -7,20 +7,22 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::DesiredStateArgs;
 use crate::cli::io::ci;
 use crate::cli::io::files;
-use crate::cli::io::formats::{FormatArgs, ValidateFormats};
+use crate::cli::io::formats::{FormatArgs, offer};
 use crate::cli::io::output::Output;
 use crate::cli::load::{LoadContext, check_paths, expect};
 use crate::cli::next_steps::{self, ShellCommand};
 use crate::config::load::{self, Checked};
 use crate::report;
+use crate::report::OutputFormat::{Json, Sarif, Text};
 
 /// Flags of `validate`.
 #[derive(Args, Debug)]
+#[command(mut_arg("formats", |arg| offer(arg, &[Text, Json, Sarif])))]
 pub(crate) struct ValidateArguments {
     #[command(flatten)]
     desired: DesiredStateArgs,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs<ValidateFormats>,
+    pub(crate) formats: FormatArgs,
 }
 
 /// Reports all errors and warnings in the files.

@@ -25,7 +25,7 @@ use crate::cli::io::environment::{self, variable};
 use crate::cli::io::files::{AppendTarget, FileMode, OutputFile, RunFiles};
 use crate::model::text::{EscapeInvisible, escape_invisible_json, escape_workflow_commands};
 use crate::report::json::error_document;
-use crate::report::style;
+use crate::report::{OutputFormat, style};
 
 /// Output of a command. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -73,7 +73,7 @@ impl Output {
             let message = error.to_string();
             let message = message.split("\n\nUsage:").next().unwrap_or(&message);
             let message = message.trim_start_matches("error: ").trim_end();
-            self.rendered("json", error_document("usage", message, None));
+            self.rendered(OutputFormat::Json, error_document("usage", message, None));
         }
         Exit::Usage
     }
@@ -198,18 +198,20 @@ impl Output {
     }
 
     /// Prints a result in one of the formats.
-    pub(crate) fn rendered(&self, format: &str, text: String) {
+    pub(crate) fn rendered(&self, format: OutputFormat, text: String) {
         self.print(&self.escaped(format, text));
     }
 
     /// Escapes workflow commands and invisible characters as the format allows.
-    pub(crate) fn escaped(&self, format: &str, text: String) -> String {
+    pub(crate) fn escaped(&self, format: OutputFormat, text: String) -> String {
         match format {
-            "json" | "sarif" if self.0.in_github_actions || io::stdout().is_terminal() => {
+            OutputFormat::Json | OutputFormat::Sarif
+                if self.0.in_github_actions || io::stdout().is_terminal() =>
+            {
                 escape_invisible_json(text)
             }
             // The writer already quotes workflow commands; the values must stay the same.
-            "json" | "sarif" | "yaml" => text,
+            OutputFormat::Json | OutputFormat::Sarif | OutputFormat::Yaml => text,
             _ => self.escape_commands(&text).into_owned(),
         }
     }
@@ -267,7 +269,7 @@ impl Output {
         if self.0.json && !self.0.printed.load(Ordering::Relaxed) {
             let (kind, message) = (error.kind.as_str(), error.plain_message());
             let document = error_document(kind, &message, error.help.as_deref());
-            self.rendered("json", document);
+            self.rendered(OutputFormat::Json, document);
         }
         self.print_error(error);
         error.kind.exit()
