@@ -5,7 +5,7 @@ use std::fmt;
 use crate::api::{ApiError, ErrorKind as ApiErrorKind, TransportErrorKind};
 use crate::cli::exit::{Exit, Signal};
 use crate::cli::io::environment;
-use crate::config::diagnostic::{Color, Diagnostics};
+use crate::config::diagnostic::Diagnostics;
 use crate::plan::{AccountError, FailureKind, PlanError, Run, describe};
 
 /// Error of a command.
@@ -155,7 +155,7 @@ impl From<ApiError> for CommandError {
 
 impl From<&Diagnostics> for CommandError {
     fn from(diagnostics: &Diagnostics) -> Self {
-        CommandError::new(ErrorKind::Files, diagnostics.render(Color::Ansi))
+        CommandError::new(ErrorKind::Files, diagnostics.render())
     }
 }
 

@@ -14,7 +14,7 @@ use crate::cli::flags::{AccountRef, DesiredStateArgs, PathArgs};
 use crate::cli::io::ci;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
-use crate::config::diagnostic::{Color, Diagnostics};
+use crate::config::diagnostic::Diagnostics;
 use crate::config::files::AllowedRoot;
 use crate::config::load::{self, Checked, LoadOptions};
 use crate::model::account::{AccountId, DesiredAccount};
@@ -64,7 +64,7 @@ impl LoadContext {
             account_id: desired.who.account_id.clone(),
             default_account_id: account_id_from_env()?,
             confinement: &self.allowed_root,
-            limits: &self.limits,
+            limits_file: self.limits.source.as_deref(),
             variables: &environment::variable_for_files,
             today: today(),
         })
@@ -94,7 +94,7 @@ fn load_files(request: &LoadOptions<'_>, output: &Output) -> Result<LoadedFiles,
     } = loaded;
     files.iter().try_for_each(|file| output.add_input(file))?;
     if !warnings.is_empty() {
-        output.status(warnings.render_by_rule(Color::Ansi).trim_end());
+        output.status(warnings.render_by_rule().trim_end());
         ci::annotate_diagnostics(output, &warnings);
     }
     Ok(LoadedFiles { accounts, files })
@@ -165,8 +165,9 @@ pub(crate) fn today() -> Date {
 /// Returns the account ID from the environment.
 pub(crate) fn account_id_from_env() -> Result<Option<AccountId>, CommandError> {
     let parse = |text: String| {
-        let context = format!("{}={text}", environment::ACCOUNT_ID);
-        text.parse().map_err(CommandError::other(context))
+        let invalid = |error| format!("{}={text}: {error}", environment::ACCOUNT_ID);
+        text.parse()
+            .map_err(|error: &str| CommandError::error(invalid(error)))
     };
     variable(environment::ACCOUNT_ID).map(parse).transpose()
 }
@@ -304,7 +305,7 @@ fn with_files<T>(path: &str, read: impl Fn(&LoadOptions<'_>) -> T) -> Result<T, 
         account_id: None,
         default_account_id: account_id_from_env()?,
         confinement: &allowed_root(None),
-        limits: &Limits::default(),
+        limits_file: None,
         variables: &environment::variable_for_files,
         today: today(),
     }))

@@ -173,7 +173,7 @@ fn check_shared_values(account: &DesiredAccount, tree: &Node, diagnostics: &mut 
             let value = match key {
                 "id" => integration.id.map(|id| id.to_string()),
                 "tenant_url" => fields.tenant_url().map(|url| url.normalized().to_owned()),
-                _ => fields.reference_id().map(|id| id.normalized().into_owned()),
+                _ => fields.reference_id().map(|id| id.normalized().to_owned()),
             };
             let (Some(value), Some(node)) = (value, node.get(key)) else {
                 continue;

@@ -2,16 +2,16 @@
 //!
 //! A [`Diagnostic`] contains the source lines to show, so files are not kept in memory and not read again. This module does not print.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
 use super::code::{DiagnosticCode as Code, Severity};
 use super::span::{Place, SourceId, Sources, Span};
-use crate::model::text::{escape_invisible, pluralize};
+use crate::model::text::{EscapeInvisible, pluralize};
 
 /// An error or warning about a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,24 +38,6 @@ pub struct Label {
     pub place: Place,
     /// Text shown at the location; may be empty.
     pub text: String,
-}
-
-/// Color mode of rendered text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Color {
-    /// Plain text.
-    Plain,
-    /// ANSI escapes.
-    Ansi,
-}
-
-impl Color {
-    fn renderer(self) -> Renderer {
-        match self {
-            Color::Plain => Renderer::plain(),
-            Color::Ansi => Renderer::styled(),
-        }
-    }
 }
 
 /// Maximum number of diagnostics kept in one run. Further ones are only counted.
@@ -103,14 +85,14 @@ impl Diagnostics {
         self.warnings
     }
 
-    /// Renders all diagnostics in the style of rustc: title, location, source line, underline, help. Ends with a line break unless empty.
-    pub fn render(&self, color: Color) -> String {
-        let renderer = color.renderer();
-        let mut text = String::new();
-        for diagnostic in self.iter() {
-            text.push_str(&renderer.render(&[diagnostic.group()]));
-            text.push_str("\n\n");
-        }
+    /// Renders all diagnostics in the style of rustc, in color: title, location, source line, underline, help. Ends with a line break
+    /// unless empty.
+    pub fn render(&self) -> String {
+        self.render_with(&Renderer::styled())
+    }
+
+    fn render_with(&self, renderer: &Renderer) -> String {
+        let mut text: String = self.iter().map(|one| one.render(renderer)).collect();
         if self.omitted() > 0 {
             let omitted = self.omitted();
             text.push_str(&format!("{omitted} more not shown; fix these first\n\n"));
@@ -118,23 +100,15 @@ impl Diagnostics {
         text
     }
 
-    /// Renders the first diagnostic of each rule and counts the others.
-    pub fn render_by_rule(&self, color: Color) -> String {
-        let mut by_rule: Vec<(&Diagnostic, usize)> = Vec::new();
-        for diagnostic in self.iter() {
-            let mut rules = by_rule.iter_mut();
-            match rules.find(|(first, _)| first.rule == diagnostic.rule) {
-                Some((_, further)) => *further += 1,
-                None => by_rule.push((diagnostic, 0)),
-            }
-        }
-        let renderer = color.renderer();
+    /// Renders the first diagnostic of each rule, in color, and counts the others.
+    pub fn render_by_rule(&self) -> String {
         let mut text = String::new();
-        for (first, further) in by_rule {
-            text.push_str(&renderer.render(&[first.group()]));
-            text.push_str("\n\n");
+        let mut seen = HashSet::new();
+        for first in self.iter().filter(|one| seen.insert(one.rule)) {
+            text.push_str(&first.render(&Renderer::styled()));
+            let rule = first.rule;
+            let further = self.iter().filter(|one| one.rule == rule).count() - 1;
             if further > 0 {
-                let rule = first.rule.as_str();
                 text.push_str(&format!(
                     "{further} more of {rule}; `riskform validate` shows each\n\n"
                 ));
@@ -180,7 +154,7 @@ impl Diagnostics {
     pub(super) fn push(&mut self, problem: Problem) {
         let Problem { code, span, .. } = problem;
         let file = Arc::clone(self.sources.name(span.source));
-        let message = escape_invisible(problem.message);
+        let message = EscapeInvisible(&problem.message).to_string();
         let key = (file, span.line, span.column, code.as_str(), message);
         if self.list.contains_key(&key) {
             return;
@@ -207,8 +181,8 @@ impl Diagnostics {
             message: key.4.clone(),
             primary: label(span, problem.label),
             related: related.map(|(span, text)| label(span, text)).collect(),
-            help: Some(escape_invisible(problem.help)),
-            note: note.map(escape_invisible),
+            help: Some(EscapeInvisible(&problem.help).to_string()),
+            note: note.map(|note| EscapeInvisible(&note).to_string()),
         };
         self.list.insert(key, diagnostic);
     }
@@ -235,7 +209,7 @@ impl Diagnostics {
 
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(Color::Plain))?;
+        f.write_str(&self.render_with(&Renderer::plain()))?;
         f.write_str(&self.summary())
     }
 }
@@ -263,25 +237,21 @@ const RESOURCES: [(usize, &str); 4] = [
 ];
 
 impl Diagnostic {
-    fn group(&self) -> Group<'_> {
+    fn render(&self, renderer: &Renderer) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
+        let related = self.related.iter();
         let mut group = level
             .primary_title(self.message.as_str())
             .id(self.rule.as_str())
-            .elements(self.primary.elements(AnnotationKind::Primary));
-        for label in &self.related {
-            group = group.elements(label.elements(AnnotationKind::Context));
+            .elements(self.primary.elements(AnnotationKind::Primary))
+            .elements(related.flat_map(|label| label.elements(AnnotationKind::Context)));
+        for (level, text) in [(Level::NOTE, &self.note), (Level::HELP, &self.help)] {
+            group = group.elements(text.iter().map(|text| level.clone().message(text)));
         }
-        if let Some(note) = &self.note {
-            group = group.element(Level::NOTE.message(note.as_str()));
-        }
-        if let Some(help) = &self.help {
-            group = group.element(Level::HELP.message(help.as_str()));
-        }
-        group
+        renderer.render(&[group]) + "\n\n"
     }
 }
 

@@ -1,19 +1,17 @@
 //! Exports a live account as a desired-state file, for `export` and as a rollback file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 
 use super::variables::escaped;
 use super::write::AccountFile;
 use super::yaml::MAX_VALUE_BYTES;
-use crate::model::account::{
-    AccountId, DesiredAccount, Guards, LiveAccount, Unlisted, UnlistedPolicy,
-};
+use crate::model::account::{AccountId, DesiredAccount, Guards, LiveAccount, Unlisted};
 use crate::model::address::Name;
 use crate::model::context::IdentityProvider;
 use crate::model::field::{Field, FieldValue, Fields, OKTA};
-use crate::model::integration::{Integration, IntegrationId, ReferenceId, TenantUrl};
+use crate::model::integration::{Integration, ReferenceId, TenantUrl};
 use crate::model::open_enum::OpenEnum;
 use crate::model::text::is_invisible;
 
@@ -27,79 +25,41 @@ pub fn export(
     live: &LiveAccount,
     options: ExportOptions<'_>,
 ) -> AccountFile {
-    let mut file = AccountFile::new(account_id, name.map(Name::as_str));
+    let mut file = AccountFile::new(account_id, name);
     for (key, behavior) in &live.behaviors {
-        let level = behavior.fields.level();
+        let mut fields = behavior.fields.clone();
         if !is_declarable_key(key.as_str()) {
             let comment = format!("left out: invalid behavior name {:?}", key.as_str());
             file.comment("behaviors", comment);
             continue;
         }
-        let known = level.and_then(OpenEnum::known);
-        if known.is_none() {
-            let level = behavior.fields.shown(Field::RiskLevel);
+        if fields.level().and_then(OpenEnum::known).is_none() {
+            let level = fields.shown(Field::RiskLevel);
             let comment = format!("left out: unknown risk_level {level:?} of {key}");
             file.comment("behaviors", comment);
+            fields.set(Field::RiskLevel, None);
         }
-        let level = known.map(|level| level.to_string());
-        file.add(
-            "behaviors",
-            key,
-            behavior_entry(behavior.fields.is_on(Field::Enabled), level),
-        );
+        file.content["behaviors"][key.as_str()] = entry(&fields);
     }
     for (name, integration) in named(&live.integrations) {
-        match integration_to_export(integration, &live.integrations, options) {
-            Ok(entry) => file.add("integrations", name, entry),
+        match integration_entry(integration, &live.integrations, options) {
+            Ok(entry) => file.content["integrations"][name] = entry,
             Err(comment) => file.comment("integrations", comment),
         }
     }
-    set_unlisted(&mut file, Unlisted::default());
-    set_guards(&mut file, &Guards::default());
+    file.set("unlisted", json!(Unlisted::default()));
+    file.set("guards", json!(Guards::default()));
     file
-}
-
-fn set_unlisted(file: &mut AccountFile, unlisted: Unlisted) {
-    let Unlisted {
-        behaviors,
-        integrations,
-    } = unlisted;
-    file.set(
-        "unlisted",
-        json!({ "behaviors": behaviors, "integrations": integrations }),
-    );
-}
-
-fn set_guards(file: &mut AccountFile, guards: &Guards) {
-    let Guards {
-        max_deletes,
-        weakening,
-        policies,
-        protected,
-    } = guards;
-    let protected: Vec<String> = protected.iter().map(|item| escaped(&item.text)).collect();
-    file.set(
-        "guards",
-        json!({ "max_deletes": max_deletes, "weakening": weakening, "policies": policies, "protected": protected }),
-    );
 }
 
 /// Options for exported integrations.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExportOptions<'a> {
-    pub pins: PinIds,
+    /// Whether all integrations are pinned to their IDs, because a run may change the values that they are matched by. Otherwise only
+    /// ambiguous ones are: a file without IDs is easier to read, and stays valid if integrations are replaced.
+    pub pins_all: bool,
     /// Identity providers to write by name. Empty to write IDs.
     pub providers: &'a [IdentityProvider],
-}
-
-/// Integrations to pin to their IDs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PinIds {
-    /// Only integrations that would be ambiguous. A file without IDs is easier to read, and stays valid if integrations are replaced.
-    #[default]
-    WhenAmbiguous,
-    /// All integrations, because a run may change the values that they are matched by.
-    Always,
 }
 
 impl ExportOptions<'_> {
@@ -115,86 +75,51 @@ impl ExportOptions<'_> {
 /// Returns the rollback file for a live account before a run that creates `creates` integrations.
 pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> AccountFile {
     let options = ExportOptions {
-        pins: PinIds::Always,
+        pins_all: true,
         providers: &[],
     };
     let mut file = export(&desired.account_id, desired.name.as_ref(), live, options);
     file.comment(
         "version",
-        "State before a riskform run. Apply this file to restore it.",
+        "State before a riskform run. Apply this file to restore it.".to_owned(),
     );
     if let Some(variable) = &desired.api_token_env {
-        file.set("api_token_env", variable.as_str());
+        file.set("api_token_env", json!(variable));
     }
-    if creates > 0 && file.comments("integrations").is_empty() {
-        set_unlisted(
-            &mut file,
-            Unlisted {
-                integrations: UnlistedPolicy::Delete,
-                ..Unlisted::default()
-            },
-        );
-        set_guards(
-            &mut file,
-            &Guards {
-                max_deletes: creates,
-                ..Guards::default()
-            },
-        );
-        file.comment("unlisted", format!(
-            "Integrations created by the run: {creates}. This file deletes them. All earlier integrations are listed above."
-        ));
-    } else if creates > 0 {
+    if creates > 0 {
         // Deleting unlisted integrations would also delete those that could not be exported.
-        file.comment("unlisted", format!(
-            "Integrations created by the run: {creates}. This file does not delete them, because some earlier integrations cannot be listed."
-        ));
+        let consequence = match file.comments.contains_key("integrations") {
+            true => "does not delete them, because some earlier integrations cannot be listed.",
+            false => "deletes them. All earlier integrations are listed above.",
+        };
+        if !file.comments.contains_key("integrations") {
+            file.content["unlisted"]["integrations"] = json!("delete");
+            file.content["guards"]["max_deletes"] = json!(creates);
+        }
+        file.comment(
+            "unlisted",
+            format!("Integrations created by the run: {creates}. This file {consequence}"),
+        );
     }
     file
 }
 
-/// Returns the fields of a behavior.
-pub fn behavior_entry(enabled: bool, risk_level: Option<String>) -> Value {
-    match risk_level {
-        Some(risk_level) => json!({ "enabled": enabled, "risk_level": risk_level }),
-        None => json!({ "enabled": enabled }),
-    }
-}
-
-/// Returns the fields of an integration, with the name of its identity provider in place of the reference if it is given.
-pub fn integration_entry(
-    fields: &Fields,
-    provider: Option<&str>,
-    id: Option<IntegrationId>,
-) -> Value {
-    let mut entry = json!({
-        "integration_type": fields.get(Field::IntegrationType),
-        "tenant_url": escaped(&fields.shown(Field::TenantUrl)),
-        "active": fields.get(Field::Active),
-    });
-    match (provider, fields.reference_id()) {
-        (Some(provider), _) => entry["identity_provider"] = escaped(provider).into(),
-        (None, Some(reference)) => entry["reference_id"] = escaped(reference.as_str()).into(),
-        (None, None) => {}
-    }
-    if let Some(id) = id {
-        entry["id"] = id.to_string().into();
-    }
-    entry
+/// Returns the entry of a resource with these fields.
+pub fn entry(fields: &Fields) -> Value {
+    let member = |(field, value): (Field, &FieldValue)| match value {
+        FieldValue::Bool(value) => (field.to_string(), json!(value)),
+        value => (field.to_string(), json!(escaped(&value.to_string()))),
+    };
+    fields.iter().map(member).collect()
 }
 
 /// Returns the entry of an integration, or a comment if a file cannot declare it.
-fn integration_to_export(
+fn integration_entry(
     integration: &Integration,
     all: &[Integration],
     options: ExportOptions<'_>,
 ) -> Result<Value, String> {
     let Integration { id, fields, .. } = integration;
-    let left_out = |what: &str, value: &str| {
-        Err(format!(
-            "left out: integration[{id}] with invalid {what} {value:?}"
-        ))
-    };
     for (field, value) in fields.iter() {
         let text = value.to_string();
         let is_valid = match value {
@@ -204,95 +129,78 @@ fn integration_to_export(
             FieldValue::Bool(_) | FieldValue::Level(_) => true,
         };
         if !is_valid {
-            return left_out(field.as_str(), &text);
+            let comment = format!("left out: integration[{id}] with invalid {field} {text:?}");
+            return Err(comment);
         }
     }
+    let mut fields = fields.clone();
+    let reference = fields.reference_id().cloned();
     // Integrations with equal tenant_url or reference_id need their IDs.
     let shares = |other: &Integration| {
-        other.id != *id
-            && (other.fields.tenant_url() == fields.tenant_url()
-                || fields
-                    .reference_id()
-                    .is_some_and(|reference| other.fields.reference_id() == Some(reference)))
+        let has_reference =
+            reference.is_some() && other.fields.reference_id() == reference.as_ref();
+        other.id != *id && (has_reference || other.fields.tenant_url() == fields.tenant_url())
     };
-    let provider = fields
-        .reference_id()
-        .and_then(|one| options.provider_of(one));
-    let is_pinned = options.pins == PinIds::Always || all.iter().any(shares);
-    Ok(integration_entry(
-        fields,
-        provider,
-        is_pinned.then_some(*id),
-    ))
+    let is_pinned = options.pins_all || all.iter().any(shares);
+    let provider = reference.and_then(|one| options.provider_of(&one));
+    if provider.is_some() {
+        fields.set(Field::ReferenceId, None);
+    }
+    let mut entry = entry(&fields);
+    if let Some(provider) = provider {
+        entry["identity_provider"] = json!(escaped(provider));
+    }
+    if is_pinned {
+        entry["id"] = json!(id);
+    }
+    Ok(entry)
 }
 
 /// Returns true if a file can contain the text.
 fn is_declarable(text: &str) -> bool {
     // Half of the limit, because escaping adds a character to every `${`.
-    text.len() <= MAX_VALUE_BYTES / 2 && !text.chars().any(is_invisible)
+    text.len() <= MAX_VALUE_BYTES / 2 && !text.contains(is_invisible)
 }
 
 fn is_declarable_key(key: &str) -> bool {
-    !key.is_empty()
-        && key != "*"
-        && key.len() <= MAX_KEY_BYTES
-        && !key.contains("${")
-        && !key.chars().any(|c| c.is_whitespace() || is_invisible(c))
+    let is_short = (1..=MAX_KEY_BYTES).contains(&key.len());
+    let is_blank = |c: char| c.is_whitespace() || is_invisible(c);
+    is_short && key != "*" && !key.contains("${") && !key.contains(is_blank)
 }
 
 /// Names each integration after the host of its tenant. If several have the same host, a part of the ID is appended, so that the name does
 /// not depend on the order of the integrations.
 fn named(integrations: &[Integration]) -> BTreeMap<String, &Integration> {
-    let mut bases: BTreeMap<String, Vec<&Integration>> = BTreeMap::new();
+    let host_name = |integration: &Integration| {
+        let url = integration.fields.tenant_url();
+        name_from_host(url.map_or("", TenantUrl::normalized))
+    };
+    let mut numbers: HashMap<String, usize> = HashMap::new();
     for integration in integrations {
-        let base =
-            name_from_host((integration.fields.tenant_url()).map_or("", TenantUrl::normalized));
-        bases.entry(base).or_default().push(integration);
+        *numbers.entry(host_name(integration)).or_default() += 1;
     }
-    let lone: BTreeSet<String> = bases
-        .iter()
-        .filter(|(_, group)| group.len() == 1)
-        .map(|(base, _)| base.clone())
-        .collect();
-    let mut names = BTreeMap::new();
-    for (base, group) in bases {
-        for integration in &group {
-            let id = integration.id.to_string();
-            let candidates = [
-                base.clone(),
-                format!("{base}-{}", &id[..8]),
-                format!("{base}-{id}"),
-            ];
-            let free = |name: &&String| {
-                (group.len() == 1 || **name != base)
-                    && !names.contains_key(*name)
-                    && (group.len() == 1 || !lone.contains(*name))
-            };
-            let name = candidates.iter().find(free).cloned();
-            names.insert(name.unwrap_or(id), *integration);
-        }
+    let mut named = BTreeMap::new();
+    for integration in integrations {
+        let (name, id) = (host_name(integration), integration.id.to_string());
+        let short = format!("{name}-{}", &id[..8]);
+        let is_taken = numbers.contains_key(&short) || named.contains_key(&short);
+        let name = match numbers[&name] {
+            1 => name,
+            _ if is_taken => id,
+            _ => short,
+        };
+        named.insert(name, integration);
     }
-    names
+    named
 }
 
 /// Returns the name for a host, such as `corp-okta-com-8443` for `https://corp.okta.com:8443`.
 pub(crate) fn name_from_host(url: &str) -> String {
     let host = url.strip_prefix("https://").unwrap_or(url);
-    let name: String = host
-        .chars()
-        .take(200)
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '_' {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    let name = name.trim_matches('-');
-    if name.is_empty() {
-        "integration".to_owned()
-    } else {
-        name.to_owned()
+    let is_legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let host = &host[..host.floor_char_boundary(200)];
+    match host.replace(|c| !is_legal(c), "-").trim_matches('-') {
+        "" => "integration".to_owned(),
+        name => name.to_owned(),
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::code::DiagnosticCode as Code;
 use super::diagnostic::Diagnostics;
 use super::span::{SourceId, Span};
-use crate::model::text::{escape_invisible, pluralize};
+use crate::model::text::{EscapeInvisible, pluralize};
 
 /// Maximum size of a file: twice the size needed for 100,000 integrations.
 pub const MAX_FILE_BYTES: u64 = 32 << 20;
@@ -396,7 +396,7 @@ pub(super) fn base(
 
 /// Formats a path for messages.
 pub(super) fn shown(path: &Path) -> String {
-    escape_invisible(path.display().to_string())
+    EscapeInvisible(&path.display().to_string()).to_string()
 }
 
 /// Returns true if a file only serves `extends` and declares no account.

@@ -36,8 +36,8 @@ pub struct LoadOptions<'a> {
     pub default_account_id: Option<AccountId>,
     /// Directory that all files must be in.
     pub confinement: &'a AllowedRoot,
-    /// Operator limits. Their file must not be inside the root.
-    pub limits: &'a Limits,
+    /// File with the operator limits. It must not be inside the root.
+    pub limits_file: Option<&'a Path>,
     /// Looks up environment variables for `${NAME}`. Called only for variables that files may use.
     pub variables: &'a dyn Fn(&str) -> Option<String>,
     /// Current date (UTC), to check the `until` dates of `ignore_changes`.
@@ -370,7 +370,7 @@ impl<'a> Loader<'a> {
 
     /// Warns if users who can edit the files can edit the limits as well.
     fn check_limits_location(&mut self, files: &[FoundFile]) {
-        let Some(source) = &self.options.limits.source else {
+        let Some(source) = self.options.limits_file else {
             return;
         };
         let canonical = source.canonicalize().unwrap_or_default();

@@ -10,7 +10,7 @@ use super::span::{Span, is_like_token};
 use super::variables::{is_variable_name, may_be_used};
 use crate::model::account::{AccountId, ProtectedItem};
 use crate::model::address::Name;
-use crate::model::integration::{IntegrationId, TenantUrl, TenantUrlWarning};
+use crate::model::integration::{IntegrationId, TenantUrl};
 use crate::model::text::is_invisible;
 
 /// The type of a scalar.
@@ -233,17 +233,18 @@ impl Scalar {
                 && format!("https://{value}").parse::<TenantUrl>().is_ok()
         };
         let (code, message, help) = match self {
-            Scalar::TenantUrl => match value.parse::<TenantUrl>().ok()?.warning()? {
-                TenantUrlWarning::NotOkta => (
+            Scalar::TenantUrl => match value.parse::<TenantUrl>().ok()?.organization() {
+                None => (
                     Code::NotAnOktaOrganization,
                     " is not an Okta domain; scores will not arrive",
                     "use the organization's Okta URL, such as `https://corp.okta.com`, not a custom domain",
                 ),
-                TenantUrlWarning::Admin => (
+                Some(organization) if organization.ends_with("-admin") => (
                     Code::AdminHost,
                     " is an Okta admin console URL; scores will not arrive",
                     "remove `-admin` from the host",
                 ),
+                Some(_) => return None,
             },
             Scalar::ReferenceId if !is_uuid(value) => (
                 Code::ReferenceNotUuid,

@@ -83,22 +83,22 @@ impl Node {
 
     /// Returns the number of keys and values, plus one for each 8 bytes of text, and the nesting depth.
     fn size(&self) -> (usize, usize) {
-        let (mut values, mut depth) = (1, 0);
-        let mut add = |node: &Node, own: usize| {
-            let inner = node.size();
-            values += inner.0 + own;
-            depth = depth.max(inner.1 + 1);
+        let inner = |own: usize, node: &Node| {
+            let (values, depth) = node.size();
+            (own + values, depth + 1)
         };
-        match &self.value {
-            Value::List(items) => items.iter().for_each(|item| add(item, 0)),
+        let sizes: Vec<(usize, usize)> = match &self.value {
+            Value::List(items) => items.iter().map(|item| inner(0, item)).collect(),
             Value::Map(entries) => {
-                let mut add = |entry: &Entry| add(&entry.node, 1 + entry.key.len() / 8);
-                entries.iter().for_each(&mut add);
+                let size = |entry: &Entry| inner(1 + entry.key.len() / 8, &entry.node);
+                entries.iter().map(size).collect()
             }
-            Value::Scalar { text, .. } => values += text.len() / 8,
-            Value::Removed | Value::Invalid => {}
-        }
-        (values, depth)
+            Value::Scalar { text, .. } => vec![(text.len() / 8, 0)],
+            Value::Removed | Value::Invalid => Vec::new(),
+        };
+        let values: usize = sizes.iter().map(|(values, _)| values).sum();
+        let depth = sizes.iter().map(|(_, depth)| *depth).max();
+        (1 + values, depth.unwrap_or_default())
     }
 }
 
@@ -135,55 +135,30 @@ pub(super) fn parse(source: SourceId, diagnostics: &mut Diagnostics) -> Vec<Docu
         values: 0,
         depth: 0,
         is_known: false,
-        drops_last: false,
         state: State::Reading,
     };
     let mut documents: Vec<Document> = Vec::new();
     loop {
-        match reader.next() {
-            Some((Event::DocumentStart(..), span)) => {
-                reader.anchors.clear();
-                reader.values = 0;
-                if !reader.diagnostics.spend(Resource::Documents, 1, span) {
-                    break;
+        while let Some((event, span)) = reader.next() {
+            match event {
+                Event::DocumentStart(..) => {
+                    reader.anchors.clear();
+                    reader.values = 0;
+                    reader.spend(Resource::Documents, 1, span);
                 }
-                documents.push(Document {
-                    root: reader.invalid(span),
-                    is_complete: true,
-                    values: 0,
-                });
-            }
-            Some((Event::StreamStart | Event::StreamEnd | Event::DocumentEnd, _)) => {}
-            Some((event, span)) => {
-                // The first root with a value must be a map.
-                let is_null = |text: &str| matches!(text, "" | "~");
-                match &event {
-                    Event::Scalar(text, ScalarStyle::Plain, ..) if is_null(text) => {}
-                    Event::MappingStart(..) => {}
-                    _ if reader.is_known => {}
-                    _ => {
-                        reader.report_unrelated();
-                        break;
-                    }
-                }
-                let root = reader.node(event, span);
-                if let Some(document) = documents.last_mut() {
-                    (document.root, document.values) = (root, reader.values);
-                }
-            }
-            None => {
-                if let Some(document) = documents.last_mut() {
-                    document.is_complete = reader.state == State::Reading;
-                }
-                let is_broken = reader.state == State::Broken;
-                if !(is_broken && matches!(reader.parser.proceed_next_document(), Ok(true))) {
-                    break;
-                }
-                (reader.state, reader.depth) = (State::Reading, 0);
+                Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+                event => documents.extend(reader.document(event, span)),
             }
         }
+        if let Some(document) = documents.last_mut() {
+            document.is_complete = reader.state == State::Reading;
+        }
+        let is_broken = matches!(reader.state, State::Broken | State::Skipping);
+        if !is_broken || !matches!(reader.parser.proceed_next_document(), Ok(true)) {
+            return documents;
+        }
+        (reader.state, reader.depth) = (State::Reading, 0);
     }
-    documents
 }
 
 /// Returns the comments of a text, sorted.
@@ -209,16 +184,16 @@ struct Reader<'t, 'd> {
     depth: usize,
     /// Whether the first key is known. Other files are not read, because messages would quote them.
     is_known: bool,
-    /// Whether the value read last may be incomplete: `${NAME}` without quotes ends at the brace.
-    drops_last: bool,
     state: State,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Reading,
-    /// A syntax error ends the document.
+    /// A syntax error ends the document. The value read last may be incomplete: `${NAME}` without quotes ends at the brace.
     Broken,
+    /// The incomplete value has been dropped.
+    Skipping,
     /// Nothing else is read.
     Stopped,
 }
@@ -245,29 +220,52 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
+    /// Returns the next event of a list or map. After a syntax error, drops the item read last and returns `None`.
+    fn next_in<T>(&mut self, items: &mut Vec<T>) -> Option<(Event<'t>, Span)> {
+        let next = self.next();
+        if next.is_none() && self.state == State::Broken {
+            items.pop();
+            self.state = State::Skipping;
+        }
+        next
+    }
+
+    /// Returns the document whose root starts with an event. The first root with a value must be a map.
+    fn document(&mut self, event: Event<'t>, span: Span) -> Option<Document> {
+        let is_known = self.is_known
+            || match &event {
+                Event::Scalar(text, ScalarStyle::Plain, ..) => matches!(&**text, "" | "~"),
+                event => matches!(event, Event::MappingStart(..)),
+            };
+        if !is_known {
+            self.report_unrelated();
+            return None;
+        }
+        Some(Document {
+            root: self.node(event, span),
+            is_complete: true,
+            values: self.values,
+        })
+    }
+
     /// Returns the node that starts with an event.
     fn node(&mut self, event: Event<'t>, span: Span) -> Node {
-        let (value, span, anchor) = match event {
+        let ((value, end), anchor) = match event {
             Event::Scalar(text, style, anchor, _) => {
-                (self.scalar(&text, style, span), span, anchor)
+                ((self.scalar(&text, style, span), span.end), anchor)
             }
-            Event::SequenceStart(_, anchor, _) => {
-                let (items, end) = self.list();
-                (Value::List(items), span.until(end), anchor)
-            }
-            Event::MappingStart(_, anchor, _) => {
-                let (entries, end) = self.map();
-                (Value::Map(entries), span.until(end), anchor)
-            }
+            Event::SequenceStart(_, anchor, _) => (self.list(), anchor),
+            Event::MappingStart(_, anchor, _) => (self.map(), anchor),
             Event::Alias(id) => return self.alias(id, span),
             Event::UnresolvedAlias(name) => {
                 let message = format!("alias `*{name}` has no anchor `&{name}` before it");
                 let help = "define the anchor, or put text that starts with `*` in quotes";
                 self.report(span, Code::Alias, message, help);
-                (Value::Invalid, span, 0)
+                ((Value::Invalid, span.end), 0)
             }
-            _ => (Value::Invalid, span, 0),
+            _ => ((Value::Invalid, span.end), 0),
         };
+        let span = span.until(end);
         let node = Node { value, span };
         if self.count(1, span) && anchor != 0 {
             let size = node.size();
@@ -296,40 +294,33 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    fn list(&mut self) -> (Vec<Node>, u32) {
-        let mut items = Vec::new();
+    fn list(&mut self) -> (Value, u32) {
+        let (mut items, mut end) = (Vec::new(), 0);
         self.depth += 1;
-        let end = loop {
-            match self.next() {
-                Some((Event::SequenceEnd, span)) => break span.end,
-                Some((event, span)) => items.push(self.node(event, span)),
-                None => {
-                    self.drop_last(&mut items);
-                    break 0;
-                }
+        while let Some((event, span)) = self.next_in(&mut items) {
+            if event == Event::SequenceEnd {
+                end = span.end;
+                break;
             }
-        };
+            items.push(self.node(event, span));
+        }
         self.depth -= 1;
-        (items, end)
+        (Value::List(items), end)
     }
 
-    fn map(&mut self) -> (Vec<Entry>, u32) {
-        let mut entries: Vec<Entry> = Vec::new();
+    fn map(&mut self) -> (Value, u32) {
+        let (mut entries, mut end) = (Vec::new(), 0);
         let mut first: HashMap<Arc<str>, Span> = HashMap::new();
         self.depth += 1;
-        let end = loop {
-            let Some((event, span)) = self.next() else {
-                self.drop_last(&mut entries);
-                break 0;
-            };
+        while let Some((event, span)) = self.next_in(&mut entries) {
             if event == Event::MappingEnd {
-                break span.end;
+                end = span.end;
+                break;
             }
             let key = self.node(event, span);
             self.check_first_key(&key);
-            let Some((event, span)) = self.next() else {
-                self.drop_last(&mut entries);
-                break 0;
+            let Some((event, span)) = self.next_in(&mut entries) else {
+                break;
             };
             let mut node = self.node(event, span);
             let key_span = key.span;
@@ -360,9 +351,9 @@ impl<'t> Reader<'t, '_> {
                 }
                 Value::Removed | Value::Invalid => {}
             }
-        };
+        }
         self.depth -= 1;
-        (entries, end)
+        (Value::Map(entries), end)
     }
 
     /// Stops reading if the first key of the file is unknown.
@@ -377,13 +368,6 @@ impl<'t> Reader<'t, '_> {
                 self.diagnostics.sources.mark_known(self.source);
             }
             _ => self.report_unrelated(),
-        }
-    }
-
-    /// Drops the value read last after a syntax error, in the innermost collection only.
-    fn drop_last<T>(&mut self, items: &mut Vec<T>) {
-        if std::mem::take(&mut self.drops_last) {
-            items.pop();
         }
     }
 
@@ -406,7 +390,11 @@ impl<'t> Reader<'t, '_> {
     /// Counts values before they are kept. Stops reading and returns false if there are too many.
     fn count(&mut self, values: usize, span: Span) -> bool {
         self.values += values;
-        if self.state != State::Stopped && !self.diagnostics.spend(Resource::Values, values, span) {
+        self.spend(Resource::Values, values, span)
+    }
+
+    fn spend(&mut self, resource: Resource, amount: usize, span: Span) -> bool {
+        if self.state != State::Stopped && !self.diagnostics.spend(resource, amount, span) {
             self.state = State::Stopped;
         }
         self.state != State::Stopped
@@ -451,7 +439,7 @@ impl<'t> Reader<'t, '_> {
         };
         let message = format!("invalid YAML: {}", error.info());
         self.report(span, Code::Syntax, message, help);
-        (self.state, self.drops_last) = (State::Broken, true);
+        self.state = State::Broken;
     }
 
     fn report_nesting(&mut self, span: Span) {

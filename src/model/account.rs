@@ -19,7 +19,7 @@ use super::open_enum::string_enum;
 use super::tenant_url::TenantUrl;
 use super::text::is_invisible;
 
-pub use super::id::{AccountId, ParseAccountIdError};
+pub use super::id::AccountId;
 
 /// Desired state of one account, as declared in its files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use wildmatch::WildMatch;
 use super::field::Kind;
 use super::id::{BehaviorKey, IntegrationId};
 
-pub use super::id::{Name, ParseNameError};
+pub use super::id::Name;
 
 /// Address of a resource within an account, as in plans, reports and `--target`.
 ///

@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn each_account_name_and_count_has_its_own() {
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = std::collections::HashSet::new();
         for account in [A, B] {
             for name in ["a", "b", "a-", "ab"] {
                 for count in 1..=20 {

@@ -33,17 +33,6 @@ pub struct Limits {
     pub allowed_tenants: Option<Vec<String>>,
 }
 
-/// Limits of a run without a limits file.
-pub static NO_LIMITS: Limits = Limits {
-    source: None,
-    max_deletes: None,
-    delete_all: None,
-    weakening: GuardMode::Warn,
-    policies: GuardMode::Warn,
-    protected: Vec::new(),
-    allowed_tenants: None,
-};
-
 impl Limits {
     /// Returns true if integrations may send scores to the tenant. A pattern must match the whole host; the port is ignored.
     pub fn allows_tenant(&self, tenant: &TenantUrl) -> bool {

@@ -7,13 +7,14 @@ use std::str::FromStr;
 
 #[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// A value of the API that may be unknown to riskform.
 ///
 /// Cloudflare may add risk levels and integration types at any time, so values read from the API are of this type. Values in files must
 /// be known ones (`schema/api.md`, Behaviors and Integrations).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum OpenEnum<T> {
     /// A value known to riskform.
     Known(T),
@@ -54,18 +55,6 @@ impl<T: fmt::Display> fmt::Display for OpenEnum<T> {
     }
 }
 
-impl<T: fmt::Display> Serialize for OpenEnum<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de, T: FromStr> Deserialize<'de> for OpenEnum<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|word| Self::parse(&word))
-    }
-}
-
 #[cfg(test)]
 impl<T: JsonSchema> JsonSchema for OpenEnum<T> {
     fn schema_name() -> Cow<'static, str> {
@@ -85,9 +74,9 @@ impl<T: JsonSchema> JsonSchema for OpenEnum<T> {
 macro_rules! string_enum {
     ($(#[$attribute:meta])* $name:ident { $($(#[$variant_attribute:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$attribute])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         pub enum $name {
-            $($(#[$variant_attribute])* $variant),+
+            $($(#[$variant_attribute])* #[serde(rename = $word)] $variant),+
         }
 
         impl $name {
@@ -111,25 +100,14 @@ macro_rules! string_enum {
         }
 
         impl std::str::FromStr for $name {
-            type Err = $crate::model::open_enum::UnknownVariant;
+            type Err = serde::de::value::Error;
 
             fn from_str(word: &str) -> Result<Self, Self::Err> {
-                Self::ALL
-                    .iter()
-                    .copied()
-                    .find(|known| known.as_str() == word)
-                    .ok_or($crate::model::open_enum::UnknownVariant)
-            }
-        }
-
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
+                serde::Deserialize::deserialize(serde::de::IntoDeserializer::into_deserializer(word))
             }
         }
 
         #[cfg(test)]
-
         impl schemars::JsonSchema for $name {
             fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($name).into()
@@ -139,19 +117,6 @@ macro_rules! string_enum {
                 schemars::json_schema!({ "type": "string", "enum": [$($word),+] })
             }
         }
-
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let word = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-                word.parse()
-                    .map_err(|_| serde::de::Error::unknown_variant(&word, &[$($word),+]))
-            }
-        }
     };
 }
 pub(crate) use string_enum;
-
-/// Error for text that is none of the known values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown value")]
-pub struct UnknownVariant;

@@ -16,27 +16,28 @@ pub fn is_invisible(c: char) -> bool {
         return c.is_ascii_control();
     }
     const BRAILLE_BLANK: char = '\u{2800}';
-    let unseen_category = matches!(
-        get_general_category(c),
-        GeneralCategory::Control
-            | GeneralCategory::Format
-            | GeneralCategory::PrivateUse
-            | GeneralCategory::Surrogate
-            | GeneralCategory::Unassigned
-            | GeneralCategory::LineSeparator
-            | GeneralCategory::ParagraphSeparator
-            | GeneralCategory::SpaceSeparator
-    );
-    unseen_category || c == BRAILLE_BLANK || is_default_ignorable(c)
-}
-
-/// Returns true for a default-ignorable character whose general category is that of a visible one (Unicode 16, DerivedCoreProperties.txt).
-fn is_default_ignorable(c: char) -> bool {
-    matches!(
+    use GeneralCategory::{
+        Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, SpaceSeparator, Surrogate,
+        Unassigned,
+    };
+    // Default-ignorable, but with the general category of visible characters (Unicode 16, DerivedCoreProperties.txt).
+    let is_ignorable = matches!(
         c,
         '\u{34F}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
             | '\u{FFA0}' | '\u{E0100}'..='\u{E01EF}'
-    )
+    );
+    let is_unseen = matches!(
+        get_general_category(c),
+        Control
+            | Format
+            | PrivateUse
+            | Surrogate
+            | Unassigned
+            | LineSeparator
+            | ParagraphSeparator
+            | SpaceSeparator
+    );
+    is_unseen || is_ignorable || c == BRAILLE_BLANK
 }
 
 /// Displays text with invisible characters escaped.
@@ -44,21 +45,10 @@ pub struct EscapeInvisible<'a>(pub &'a str);
 
 impl fmt::Display for EscapeInvisible<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0;
-        while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_invisible(*c)) {
-            write!(f, "{}{}", &rest[..at], c.escape_unicode())?;
-            rest = &rest[at + c.len_utf8()..];
-        }
-        f.write_str(rest)
-    }
-}
-
-/// Returns the text with invisible characters escaped.
-pub fn escape_invisible(text: String) -> String {
-    if text.contains(is_invisible) {
-        EscapeInvisible(&text).to_string()
-    } else {
-        text
+        self.0.chars().try_for_each(|c| match is_invisible(c) {
+            true => c.escape_unicode().fmt(f),
+            false => f.write_char(c),
+        })
     }
 }
 
@@ -71,22 +61,13 @@ pub fn one_line(text: &str) -> String {
 /// Escapes invisible characters and the `##[` of workflow commands in JSON. The value stays the same, because JSON has such characters
 /// only in strings.
 pub fn escape_invisible_json(json: String) -> String {
-    let strange = |c: char| c != '\n' && is_invisible(c);
-    let json = match json.contains("##[") {
-        true => json.replace("##[", "\\u0023#["),
-        false => json,
-    };
-    if !json.contains(strange) {
-        return json;
-    }
-    let mut visible = String::with_capacity(json.len() + 64);
-    for c in json.chars() {
-        if strange(c) {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(visible, "\\u{unit:04x}").expect("writing to a string cannot fail");
-            }
-        } else {
-            visible.push(c);
+    let mut visible = String::with_capacity(json.len());
+    for c in json.replace("##[", "\\u0023#[").chars() {
+        match c != '\n' && is_invisible(c) {
+            true => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
+                visible.push_str(&format!("\\u{unit:04x}"));
+            }),
+            false => visible.push(c),
         }
     }
     visible
@@ -150,12 +131,8 @@ pub const GROUPING_THRESHOLD: usize = 3;
 pub fn abbreviate_list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     const FEW: usize = 5;
     let mut items = items.into_iter();
-    let shown: Vec<String> = items
-        .by_ref()
-        .take(FEW)
-        .map(|item| item.to_string())
-        .collect();
-    let shown = shown.join(", ");
+    let shown = items.by_ref().take(FEW).map(|item| item.to_string());
+    let shown = shown.collect::<Vec<String>>().join(", ");
     match items.count() {
         0 => shown,
         more => format!("{shown} and {more} more"),
@@ -164,12 +141,8 @@ pub fn abbreviate_list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> S
 
 /// Formats bytes as hex digits.
 pub fn hex(bytes: impl AsRef<[u8]>) -> String {
-    let bytes = bytes.as_ref();
-    let mut digits = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        write!(digits, "{byte:02x}").expect("writing to a string cannot fail");
-    }
-    digits
+    let digits = bytes.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    digits.collect()
 }
 
 #[cfg(test)]
@@ -232,7 +205,6 @@ mod tests {
         ];
         for (text, shown) in table {
             assert_eq!(EscapeInvisible(text).to_string(), shown);
-            assert_eq!(escape_invisible(text.to_owned()), shown);
         }
         assert_eq!(one_line(" a\r\n\tb\u{7}\n"), "a b\\u{7}");
     }

@@ -1,42 +1,15 @@
 //! Risk scores of users. Personal data: values of this module are never logged.
 
-use std::fmt;
-use std::str::FromStr;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::field::RiskLevel;
 use super::id::AccountId;
 use super::malformed_is_default;
 use super::open_enum::OpenEnum;
 
-/// ID of a Zero Trust user: always a UUID, so it cannot be confused with other path segments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct UserId(Uuid);
-
-impl From<Uuid> for UserId {
-    fn from(id: Uuid) -> Self {
-        UserId(id)
-    }
-}
-
-impl fmt::Display for UserId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for UserId {
-    type Err = uuid::Error;
-
-    fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        text.parse().map(UserId)
-    }
-}
+pub use super::id::UserId;
 
 /// Returns the path of the users with a risk score, relative to the base URL.
 pub fn summary_path(account: &AccountId) -> String {

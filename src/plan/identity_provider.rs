@@ -1,6 +1,6 @@
 //! Resolution of `identity_provider`: the name of an Access identity provider to its id.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use crate::model::account::{Declared, DesiredAccount};
 use crate::model::address::{Address, Name};
@@ -92,7 +92,7 @@ pub fn resolve_identity_providers(
 
 /// Finds entries with one provider, by name or by ID, that are not both pinned. Files with two equal `reference_id`s are invalid, too.
 fn shared_providers(desired: &DesiredAccount) -> Vec<PlanError> {
-    let mut first: BTreeMap<&ReferenceId, (&Name, &Declared)> = BTreeMap::new();
+    let mut first: HashMap<&ReferenceId, (&Name, &Declared)> = HashMap::new();
     let mut errors = Vec::new();
     for (entry_name, entry) in &desired.integrations {
         let Some(reference) = entry.fields.reference_id() else {
@@ -139,7 +139,7 @@ pub fn changed_identity_providers(
                 .filter(|one| one.is_okta())
                 .map(|one| &one.id)
                 .collect();
-            ids.sort();
+            ids.sort_by_key(|id| id.normalized().to_owned());
             if ids.len() < 2 && ids.first().copied() == entry.fields.reference_id() {
                 return None;
             }

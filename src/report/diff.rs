@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
 use similar::TextDiff;
 
-use crate::config::export::{behavior_entry, integration_entry};
+use crate::config::export::entry;
 use crate::config::write::{AccountFile, WriteError};
 use crate::model::address::Address;
-use crate::model::field::{Field, Fields};
+use crate::model::field::Fields;
 use crate::plan::{AccountPlan, Change, Run, matches};
 
 use crate::model::text::EscapeInvisible;
@@ -94,24 +95,18 @@ impl Snapshot {
 
     /// Returns it as a desired-state file.
     fn written(&self, plan: &AccountPlan) -> Result<String, WriteError> {
-        let name = plan.name.as_ref().map(ToString::to_string);
-        let mut file = AccountFile::new(&plan.account_id, name.as_deref());
+        let mut file = AccountFile::new(&plan.account_id, plan.name.as_ref());
         for (address, fields) in &self.resources {
-            match address {
-                Address::Behavior(key) => {
-                    let level = Some(fields.shown(Field::RiskLevel));
-                    let entry = behavior_entry(fields.is_on(Field::Enabled), level);
-                    file.add("behaviors", key, entry);
-                }
-                Address::Integration(name) => {
-                    let entry = integration_entry(fields, None, None);
-                    file.add("integrations", name, entry);
-                }
+            let mut entry = entry(fields);
+            let (section, name) = match address {
+                Address::Behavior(key) => ("behaviors", key.to_string()),
+                Address::Integration(name) => ("integrations", name.to_string()),
                 Address::UnlistedIntegration(id) => {
-                    let entry = integration_entry(fields, None, Some(*id));
-                    file.add("integrations", id, entry);
+                    entry["id"] = json!(id);
+                    ("integrations", id.to_string())
                 }
-            }
+            };
+            file.content[section][name] = entry;
         }
         file.to_yaml()
     }

@@ -28,7 +28,7 @@ mod table;
 pub mod text;
 pub mod view;
 
-use crate::config::diagnostic::{Color, Diagnostics};
+use crate::config::diagnostic::Diagnostics;
 use crate::doctor::AuditReport;
 use crate::model::account::DesiredAccount;
 use crate::model::finding::Finding;
@@ -113,10 +113,7 @@ pub fn validation(
                 false => diagnostics.summary(),
             };
             let accounts = pluralize(accounts.len(), "account");
-            format!(
-                "{}{accounts}, {mistakes}\n",
-                diagnostics.render(Color::Ansi)
-            )
+            format!("{}{accounts}, {mistakes}\n", diagnostics.render())
         }
     }
 }

@@ -9,7 +9,6 @@ use jiff::civil::{Date, date};
 use riskform::config::files::AllowedRoot;
 use riskform::config::load::{LoadOptions, load};
 use riskform::model::account::{DesiredAccount, LiveAccount};
-use riskform::model::limits::NO_LIMITS;
 use tempfile::TempDir;
 
 use super::notation;
@@ -59,7 +58,7 @@ pub(super) fn accounts(paths: &[PathBuf]) -> Vec<DesiredAccount> {
         account_id: None,
         default_account_id: None,
         confinement: &AllowedRoot::default(),
-        limits: &NO_LIMITS,
+        limits_file: None,
         variables: &|_| None,
         today: TODAY,
     });

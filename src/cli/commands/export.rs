@@ -14,7 +14,7 @@ use crate::cli::io::output::Output;
 use crate::cli::load::{SelectedAccount, select_account};
 use crate::cli::next_steps::{self, ShellCommand};
 use crate::cli::session::Session;
-use crate::config::export::{ExportOptions, PinIds, export};
+use crate::config::export::{ExportOptions, export};
 use crate::config::write::AccountFile;
 use crate::model::account::AccountId;
 use crate::plan::AccountError;
@@ -62,10 +62,7 @@ pub(crate) async fn run(arguments: ExportArgs, output: &Output) -> Result<Exit, 
     };
     let export = Export {
         session: &Session::open(&arguments.connect, output)?,
-        pins: match arguments.with_ids {
-            true => PinIds::Always,
-            false => PinIds::WhenAmbiguous,
-        },
+        with_ids: arguments.with_ids,
         with_names: arguments.with_names,
     };
     if let Some(directory) = &arguments.split {
@@ -83,8 +80,7 @@ pub(crate) async fn run(arguments: ExportArgs, output: &Output) -> Result<Exit, 
     let document = export.read(account).await?;
     if formats.stdout == Some(OutputFormat::Json) {
         // In YAML these are comments.
-        let left_out = ["behaviors", "integrations"].map(|section| document.comments(section));
-        for comment in left_out.concat() {
+        for comment in document.comments.values().flatten() {
             output.warn(comment);
         }
     }
@@ -120,7 +116,7 @@ impl ExportArgs {
 /// Options for reading and writing accounts.
 struct Export<'a> {
     session: &'a Session,
-    pins: PinIds,
+    with_ids: bool,
     with_names: bool,
 }
 
@@ -174,7 +170,7 @@ impl Export<'_> {
         };
         let (live, providers) = tokio::try_join!(reader.live_account(account), providers)?;
         let detail = ExportOptions {
-            pins: self.pins,
+            pins_all: self.with_ids,
             providers: &providers,
         };
         Ok(export(account, None, &live, detail))

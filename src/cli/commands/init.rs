@@ -13,7 +13,7 @@ use crate::cli::io::output::Output;
 use crate::cli::load;
 use crate::cli::next_steps::{self, ShellCommand};
 use crate::cli::session::Session;
-use crate::config::export::{ExportOptions, PinIds, export};
+use crate::config::export::{ExportOptions, export};
 use crate::model::text::pluralize;
 
 /// Comment at the top of the file.
@@ -104,7 +104,7 @@ async fn live(
     let reader = session.client_with(None)?.reader();
     let live = reader.live_account(&account).await?;
     let detail = ExportOptions {
-        pins: PinIds::Always,
+        pins_all: true,
         providers: &[],
     };
     let content = format!(
@@ -114,7 +114,7 @@ async fn live(
     );
     let mut file = export(&account, None, &live, detail);
     for key in ["unlisted", "guards"] {
-        file.remove(key);
+        file.content.remove(key);
     }
     let text = file
         .to_yaml()

@@ -7,7 +7,6 @@ use riskform::config::diagnostic::Diagnostics;
 use riskform::config::files::AllowedRoot;
 use riskform::config::fmt::format;
 use riskform::config::load::{Checked, LoadOptions, load};
-use riskform::model::limits::NO_LIMITS;
 
 use super::{Fleet, TEST_ACCOUNT, TODAY, found, variable};
 
@@ -29,7 +28,7 @@ fn load_in(
             root: root.map(|root| fleet.path(root)),
             home: home.map(|home| fleet.path(home)),
         },
-        limits: &NO_LIMITS,
+        limits_file: None,
         variables: &variable,
         today: TODAY,
     })

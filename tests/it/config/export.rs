@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use riskform::config::export::{ExportOptions, PinIds, export, previous};
+use riskform::config::export::{ExportOptions, export, previous};
 use riskform::config::write::AccountFile;
 use riskform::model::account::UnlistedPolicy;
 use riskform::model::account::{AccountId, DesiredAccount, LiveAccount};
@@ -114,11 +114,11 @@ fn unique_provider_names_replace_references() {
     });
     let live = LiveAccount::new(BTreeMap::new(), integrations.collect());
     let detail = ExportOptions {
-        pins: PinIds::Always,
+        pins_all: true,
         providers: &providers,
     };
     let document = export(&account_id(), None, &live, detail);
-    let entries = document.content()["integrations"].as_object().unwrap();
+    let entries = document.content["integrations"].as_object().unwrap();
     let declared: Vec<(Option<&str>, bool)> = entries
         .values()
         .map(|one| {
@@ -242,8 +242,8 @@ proptest! {
         let plan = planned(&load(&yaml), &live, &Options::default());
         let plan = plan.unwrap_or_else(|errors| panic!("{errors:?}\n{yaml}"));
         prop_assert!(plan.is_empty(), "{:?}\n{}", plan.changes, yaml);
-        let comments = ["behaviors", "integrations"].map(|section| document.comments(section)).concat();
-        let left_out = comments.iter().filter(|text| !text.contains("unknown risk_level")).count();
+        let comments = document.comments.values().flatten();
+        let left_out = comments.filter(|text| !text.contains("unknown risk_level")).count();
         prop_assert_eq!(plan.unlisted.len(), left_out, "{:?}\n{}", plan.unlisted, yaml);
         prop_assert_eq!(declared(&load(&yaml)), declared(&load(&document.to_json())));
     }

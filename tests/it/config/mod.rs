@@ -15,7 +15,6 @@ use riskform::config::diagnostic::Diagnostics;
 use riskform::config::files::AllowedRoot;
 use riskform::config::load::{Checked, LoadOptions, load, load_limits};
 use riskform::model::account::{AccountId, DesiredAccount};
-use riskform::model::limits::NO_LIMITS;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -49,7 +48,7 @@ fn load_paths(paths: &[PathBuf]) -> Result<Checked, Box<Diagnostics>> {
         account_id: None,
         default_account_id: None,
         confinement: &AllowedRoot::default(),
-        limits: &NO_LIMITS,
+        limits_file: None,
         variables: &variable,
         today: TODAY,
     })
@@ -106,7 +105,7 @@ impl Fleet {
             account_id,
             default_account_id,
             confinement: &AllowedRoot::default(),
-            limits: &NO_LIMITS,
+            limits_file: None,
             variables: &variable,
             today: TODAY,
         })

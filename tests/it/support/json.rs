@@ -8,7 +8,6 @@ use riskform::config::diagnostic::Diagnostics;
 use riskform::config::files::AllowedRoot;
 use riskform::config::load::{LoadOptions, load};
 use riskform::model::account::DesiredAccount;
-use riskform::model::limits::NO_LIMITS;
 use serde_json::Value;
 
 /// Loads the only account of a file, without variables.
@@ -18,7 +17,7 @@ pub fn load_file(path: &Path, today: Date) -> Result<DesiredAccount, Box<Diagnos
         account_id: None,
         default_account_id: None,
         confinement: &AllowedRoot::default(),
-        limits: &NO_LIMITS,
+        limits_file: None,
         variables: &|_| None,
         today,
     })?;
