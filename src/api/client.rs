@@ -3,35 +3,29 @@
 //! Reads are retried by the client, writes are not: the caller must record a write before sending it, and may have to read the live state
 //! before a retry. It gets a [`SendPermit`], sends once, and calls [`wait_before_retry`](Client::wait_before_retry), which applies the same policy.
 
-use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::model::account::AccountId;
 use crate::model::integration::Integration;
 
 use super::base_url::BaseUrl;
-use super::cancellation::{CancellationToken, Cancelled};
 use super::credentials::Credentials;
 use super::endpoint::Endpoint;
-use super::envelope::{self, ResultField, ResultInfo};
-use super::error::{ApiError, ErrorDetails, ErrorKind};
-use super::event::{ClientEvent, RequestStats, WaitReason};
-use super::rate_limiter::{self, Permit, RateLimiter, RateSettings, WaitTooLong, Waited};
-use super::response_metadata::{RequestIds, ResponseMetadata};
-use super::retry::{self, RetryPolicy};
-use super::transport::Transport;
-use super::transport_error::{Delivery, TransportError, TransportErrorKind};
-
-/// Wait after a 429 without `Retry-After`.
-const GUESSED_RETRY_AFTER: Duration = Duration::from_secs(30);
+use super::envelope::{Envelope, parse_response};
+use super::error::{ApiError, ErrorDetails, ErrorKind, RequestIds};
+use super::rate_limiter::{RateLimiter, ResponseMetadata, SendPermit, WaitReason};
+use super::retry::{Attempts, RequestStats, RetryPolicy};
+use super::transport::{Delivery, Transport, TransportError, TransportErrorKind};
 
 /// An API client. Cheap to clone; all its readers and writers share it.
 ///
@@ -44,10 +38,16 @@ struct ClientInner {
     base_url: BaseUrl,
     credentials: Credentials,
     options: ClientOptions,
-    random: Mutex<fastrand::Rng>,
     limiter: RateLimiter,
-    stats: Mutex<RequestStats>,
-    metadata: Mutex<Option<ResponseMetadata>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    random: fastrand::Rng,
+    stats: RequestStats,
+    /// Metadata of the last response.
+    metadata: Option<ResponseMetadata>,
 }
 
 /// Options of a client.
@@ -55,29 +55,81 @@ struct ClientInner {
 pub struct ClientOptions {
     /// Retries.
     pub retry: RetryPolicy,
-    /// Request rate.
-    pub rate: RateSettings,
-    /// Receives responses, retries and waits.
-    pub observer: Observer,
+    /// Whether to stay below Cloudflare's rate limit of a token.
+    pub has_rate_limit: bool,
+    /// Maximum requests per second (`--max-requests-per-second`).
+    pub max_requests_per_second: Option<NonZeroU32>,
+    /// Receives responses, retries and waits. Called between requests, so it must be fast.
+    pub observer: Arc<dyn Fn(&ClientEvent) + Send + Sync>,
     /// Ends every wait and prevents new requests when canceled.
     pub stop: CancellationToken,
 }
-
-/// Callback for events. Called between requests, so it must be fast.
-pub type Observer = Arc<dyn Fn(&ClientEvent) + Send + Sync>;
 
 impl Default for ClientOptions {
     fn default() -> Self {
         ClientOptions {
             retry: RetryPolicy::default(),
-            rate: RateSettings::default(),
+            has_rate_limit: true,
+            max_requests_per_second: None,
             observer: Arc::new(|_| {}),
             stop: CancellationToken::default(),
         }
     }
 }
 
-/// A successful response.
+/// An event of a client. Displays as one line.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ClientEvent {
+    /// A response was received. The path is relative to the base URL.
+    #[error("{method} {path}: {status} in {} ms", .elapsed.as_millis())]
+    Responded {
+        method: Method,
+        path: String,
+        status: StatusCode,
+        elapsed: Duration,
+    },
+    /// A request failed and will be retried. Attempts count from 1.
+    #[error("attempt {attempt}/{attempts} failed, retrying in {:.1} s: {error}", .wait.as_secs_f64())]
+    Retrying {
+        error: ApiError,
+        attempt: u32,
+        /// Maximum number of attempts.
+        attempts: u32,
+        /// Delay before the next attempt.
+        wait: Duration,
+    },
+    /// All requests with this token wait, in every account of the run. Sent once per wait.
+    #[error("{}waiting {:.0} s{}", .reason.0, .wait.as_secs_f64().ceil(), .reason.1)]
+    RateLimited { wait: Duration, reason: WaitReason },
+}
+
+/// A request to stop. Waits end at once, requests in flight are completed, and no new request is sent. Clones share the state.
+#[derive(Clone, Debug, Default)]
+pub struct CancellationToken(Arc<watch::Sender<bool>>);
+
+impl CancellationToken {
+    /// Requests cancellation. Cannot be undone.
+    pub fn cancel(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Returns true if cancellation was requested.
+    pub fn is_cancelled(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Awaits a future unless cancellation is requested first. An earlier request always wins.
+    pub async fn run_until_cancelled<T>(&self, waited: impl Future<Output = T>) -> Option<T> {
+        let mut requested = self.0.subscribe();
+        tokio::select! {
+            biased;
+            _ = requested.wait_for(|requested| *requested) => None,
+            done = waited => Some(done),
+        }
+    }
+}
+
+/// The response to a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiResponse<T> {
     pub value: T,
@@ -96,7 +148,7 @@ impl<T> ApiResponse<T> {
 
 /// A request to send.
 pub(super) struct ApiRequest {
-    pub(super) operation: Endpoint,
+    pub(super) endpoint: Endpoint,
     /// Relative to the base URL, starting with a slash.
     pub(super) path: String,
     pub(super) body: Option<Value>,
@@ -104,40 +156,17 @@ pub(super) struct ApiRequest {
 
 impl ApiRequest {
     /// Creates a request without a body.
-    pub(super) fn new(operation: Endpoint, path: String) -> Self {
+    pub(super) fn new(endpoint: Endpoint, path: String) -> Self {
         ApiRequest {
-            operation,
+            endpoint,
             path,
             body: None,
         }
     }
-
-    pub(super) fn with_body(self, body: Value) -> Self {
-        let body = Some(body);
-        ApiRequest { body, ..self }
-    }
-}
-
-/// A valid response.
-pub(super) struct DecodedResponse<T> {
-    pub(super) content: ResultField<T>,
-    pub(super) pages: ResultInfo,
-    pub(super) request_ids: RequestIds,
-}
-
-/// The right to send one request: within the rate limit, and not canceled. The holder records the write, then sends it.
-#[must_use]
-pub struct SendPermit<'a>(Permit<'a>);
-
-/// Attempts of one request, and its waits for the server.
-#[derive(Debug, Default)]
-pub struct Attempts {
-    failed: u32,
-    waited: Waited,
 }
 
 /// Reason why a request may not be sent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoPermit {
     /// The run was canceled.
     Cancelled,
@@ -145,43 +174,25 @@ pub enum NoPermit {
     WaitTooLong(Duration),
 }
 
-/// Decision about a failed request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryDecision {
-    /// Send again, now.
-    Retry,
-    /// Do not send again: unsafe, useless, or out of attempts.
-    GiveUp,
-    /// The run was canceled.
-    Cancelled,
-}
-
 impl Client {
-    /// Creates a client with default options. Sends nothing.
-    pub fn new(transport: Transport, base_url: BaseUrl, credentials: Credentials) -> Self {
-        Client::with_options(transport, base_url, credentials, ClientOptions::default())
-    }
-
     /// Creates a client. Sends nothing.
-    pub fn with_options(
+    pub fn new(
         transport: Transport,
         base_url: BaseUrl,
         credentials: Credentials,
         options: ClientOptions,
     ) -> Self {
-        let random = match options.retry.seed {
-            Some(seed) => fastrand::Rng::with_seed(seed),
-            None => fastrand::Rng::new(),
-        };
+        let mut state = State::default();
+        if let Some(seed) = options.retry.seed {
+            state.random.seed(seed);
+        }
         Client(Arc::new(ClientInner {
             transport,
             base_url,
             credentials,
-            random: Mutex::new(random),
-            limiter: RateLimiter::new(options.rate),
+            limiter: RateLimiter::new(options.has_rate_limit, options.max_requests_per_second),
             options,
-            stats: Mutex::default(),
-            metadata: Mutex::default(),
+            state: Mutex::new(state),
         }))
     }
 
@@ -192,115 +203,90 @@ impl Client {
 
     /// Returns the request stats.
     pub fn counters(&self) -> RequestStats {
-        *self.lock_stats()
+        self.state().stats
     }
 
     /// Returns the metadata of the last response.
     pub fn last_metadata(&self) -> Option<ResponseMetadata> {
-        self.lock_metadata().clone()
+        self.state().metadata
     }
 
-    pub(super) fn cancellation(&self) -> &CancellationToken {
+    /// Returns the cancellation token.
+    pub fn cancellation(&self) -> &CancellationToken {
         &self.0.options.stop
     }
 
     /// Sends a read request, with retries.
-    pub(super) async fn send_read<T: DeserializeOwned>(
+    pub(super) async fn read<T: DeserializeOwned>(
         &self,
         call: &ApiRequest,
-    ) -> Result<DecodedResponse<T>, ApiError> {
+    ) -> Result<ApiResponse<Envelope<T>>, ApiError> {
         let mut attempts = Attempts::default();
         loop {
             let permit = match self.acquire_permit(&mut attempts).await {
                 Ok(permit) => permit,
-                Err(NoPermit::Cancelled) => {
-                    return Err(ApiError::new(
-                        self.error_details(call, ErrorKind::Cancelled),
-                    ));
-                }
+                Err(NoPermit::Cancelled) => return Err(self.error(call, ErrorKind::Cancelled)),
                 Err(NoPermit::WaitTooLong(wait)) => {
-                    return Err(ApiError::new(ErrorDetails {
-                        retry_after: Some(wait),
-                        ..self.error_details(call, ErrorKind::RateLimited)
-                    }));
+                    let mut error = self.error(call, ErrorKind::RateLimited);
+                    error.retry_after = Some(wait);
+                    return Err(error);
                 }
             };
             let error = match self.send(permit, call).await {
-                Ok(opened) => return Ok(opened),
+                Ok(response) => return Ok(response),
                 Err(error) => error,
             };
-            match self.wait_before_retry(&mut attempts, &error).await {
-                RetryDecision::Retry => {}
-                RetryDecision::GiveUp | RetryDecision::Cancelled => return Err(error),
+            if self.wait_before_retry(&mut attempts, &error).await != Ok(true) {
+                return Err(error);
             }
         }
     }
 
     /// Waits until the next request may be sent.
-    pub(super) async fn acquire_permit(
+    pub async fn acquire_permit(
         &self,
         attempts: &mut Attempts,
     ) -> Result<SendPermit<'_>, NoPermit> {
-        let tell = |wait, reason| {
-            self.lock_stats().waits += 1;
-            (self.0.options.observer)(&ClientEvent::RateLimited { wait, reason });
-        };
-        let max_wait = self.0.options.retry.max_wait;
-        let acquire = (self.0.limiter).acquire(&mut attempts.waited, max_wait, tell);
-        match self.0.options.stop.run_until_cancelled(acquire).await {
-            Ok(Ok(permit)) => Ok(SendPermit(permit)),
-            Ok(Err(WaitTooLong(wait))) => Err(NoPermit::WaitTooLong(wait)),
-            Err(Cancelled) => Err(NoPermit::Cancelled),
-        }
+        let ClientOptions {
+            retry,
+            observer,
+            stop,
+            ..
+        } = &self.0.options;
+        let report = |wait, reason| observer(&ClientEvent::RateLimited { wait, reason });
+        let permit = (self.0.limiter).acquire(&mut attempts.waited, retry.max_wait, report);
+        let permit = stop.run_until_cancelled(permit).await;
+        permit
+            .ok_or(NoPermit::Cancelled)?
+            .map_err(NoPermit::WaitTooLong)
     }
 
-    /// Decides whether to retry a failed request, and waits before the retry.
-    pub(super) async fn wait_before_retry(
+    /// Returns true if a failed request may be retried, and waits before the retry.
+    pub async fn wait_before_retry(
         &self,
         attempts: &mut Attempts,
         error: &ApiError,
-    ) -> RetryDecision {
-        let Some(wait) = self.retry_delay(attempts, error) else {
-            return RetryDecision::GiveUp;
+    ) -> Result<bool, NoPermit> {
+        let ClientOptions { retry, .. } = &self.0.options;
+        let wait = {
+            let State { random, stats, .. } = &mut *self.state();
+            retry.delay(attempts, error, stats, random)
         };
-        if *error.kind() == ErrorKind::RateLimited {
-            // A 429 pauses all requests. The wait for the next permit reports and counts it.
-            return RetryDecision::Retry;
+        let Some(wait) = wait else {
+            return Ok(false);
+        };
+        // A 429 pauses all requests. The wait for the next permit reports it.
+        if error.kind == ErrorKind::RateLimited {
+            return Ok(true);
         }
         (self.0.options.observer)(&ClientEvent::Retrying {
             error: error.clone(),
             attempt: attempts.failed,
-            attempts: self.0.options.retry.max_attempts.get(),
+            attempts: retry.max_attempts.get(),
             wait,
         });
-        match self.0.options.stop.run_until_cancelled(sleep(wait)).await {
-            Ok(()) => RetryDecision::Retry,
-            Err(Cancelled) => RetryDecision::Cancelled,
-        }
-    }
-
-    fn retry_delay(&self, attempts: &mut Attempts, error: &ApiError) -> Option<Duration> {
-        let mut stats = self.lock_stats();
-        let left = (self.0.options.retry.max_wait).saturating_sub(attempts.waited.total);
-        if *error.kind() == ErrorKind::RateLimited {
-            stats.rate_limited += 1;
-            // Does not count as a failure: only the total wait is limited.
-            return error.retry_after().filter(|wait| *wait <= left);
-        }
-        attempts.failed += 1;
-        if !retry::is_retryable(error.operation(), error.kind()) || !retry::has_retry_budget(&stats)
-        {
-            return None;
-        }
-        let mut random = self.0.random.lock().expect("retry rng lock poisoned");
-        let retry = &self.0.options.retry;
-        let wait = retry.wait(attempts.failed, error.retry_after(), &mut random)?;
-        if wait > left {
-            return None;
-        }
-        attempts.waited.total += wait;
-        stats.retries += 1;
-        Some(wait)
+        let waited = self.cancellation().run_until_cancelled(sleep(wait)).await;
+        waited.map(|()| true).ok_or(NoPermit::Cancelled)
     }
 
     /// Sends a request once.
@@ -308,59 +294,36 @@ impl Client {
         &self,
         permit: SendPermit<'_>,
         call: &ApiRequest,
-    ) -> Result<DecodedResponse<T>, ApiError> {
-        let SendPermit(permit) = permit;
-        let request = self
-            .request(call)
-            .map_err(|error| self.transport_error(call, error))?;
-        {
-            let mut stats = self.lock_stats();
-            stats.requests += 1;
-            stats.waited += permit.held_up;
-        }
+    ) -> Result<ApiResponse<Envelope<T>>, ApiError> {
+        let request = self.request(call)?;
+        self.state().stats.requests += 1;
         let sent = Instant::now();
         let answer = self.0.transport.send(request).await;
         let answer = answer.map_err(|error| self.transport_error(call, error))?;
-        let metadata = ResponseMetadata::read(answer.headers());
-        let mut retry_after = rate_limiter::retry_after(answer.headers());
+        let (status, headers) = (answer.status(), answer.headers());
+        let metadata = ResponseMetadata::read(headers);
+        self.state().metadata = Some(metadata);
         // All other requests would be rejected as well, so pause them before the next permit is given out.
-        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
-            let (wait, reason) = match retry_after {
-                Some(wait) => (wait, WaitReason::RateLimited),
-                None => (GUESSED_RETRY_AFTER, WaitReason::RateLimitedNoRetryAfter),
-            };
-            let wait = wait.max(Duration::from_secs(1));
-            self.0.limiter.pause(wait, reason);
-            retry_after = Some(wait);
-        } else if let Some(left) = metadata.remaining.filter(|left| left.requests == 0) {
-            // The header has whole seconds, so one more is added.
-            let wait = left.resets_in.saturating_add(Duration::from_secs(1));
-            self.0.limiter.pause(wait, WaitReason::NothingLeft);
-        }
-        *self.lock_metadata() = Some(metadata);
+        let retry_after = (self.0.limiter).pause_after(status, headers, metadata.remaining);
         drop(permit);
-        let request_ids = RequestIds::read(answer.headers());
         (self.0.options.observer)(&ClientEvent::Responded {
-            method: call.operation.method(),
+            method: call.endpoint.method(),
             path: call.path.clone(),
-            status: answer.status(),
+            status,
             elapsed: sent.elapsed(),
         });
-        match envelope::parse_response(call.operation, &answer, |text| {
-            self.0.credentials.redact(text)
-        }) {
-            Ok((content, pages)) => Ok(DecodedResponse {
-                content,
-                pages,
-                request_ids,
-            }),
-            Err(fault) => Err(ApiError::new(ErrorDetails {
-                messages: fault.messages,
-                status: Some(answer.status()),
-                request_ids,
-                retry_after,
-                ..self.error_details(call, fault.kind)
-            })),
+        let request_ids = RequestIds::read(headers);
+        let redact = |text: &str| self.0.credentials.redact(text);
+        match parse_response(call.endpoint, &answer, redact) {
+            Ok(value) => Ok(ApiResponse { value, request_ids }),
+            Err((kind, messages)) => {
+                let mut error = self.error(call, kind);
+                error.status = Some(status);
+                error.messages = messages;
+                error.request_ids = request_ids;
+                error.retry_after = retry_after;
+                Err(error)
+            }
         }
     }
 
@@ -368,24 +331,13 @@ impl Client {
     pub(super) fn result<T>(
         &self,
         call: &ApiRequest,
-        opened: DecodedResponse<T>,
+        response: ApiResponse<Envelope<T>>,
     ) -> Result<ApiResponse<T>, ApiError> {
-        let DecodedResponse {
-            content,
-            request_ids,
-            ..
-        } = opened;
-        match content {
-            ResultField::Result(value) => Ok(ApiResponse { value, request_ids }),
-            ResultField::Null | ResultField::Missing => {
-                Err(self.unexpected_response(call, "a response without a result", request_ids))
-            }
+        let ApiResponse { value, request_ids } = response;
+        match value.result {
+            Some(Some(value)) => Ok(ApiResponse { value, request_ids }),
+            _ => Err(self.unexpected_response(call, "a response without a result", &request_ids)),
         }
-    }
-
-    /// Returns a not-found error without sending a request.
-    pub(super) fn not_found(&self, call: &ApiRequest) -> ApiError {
-        ApiError::new(self.error_details(call, ErrorKind::NotFound))
     }
 
     /// Returns an error for a valid envelope with unexpected content.
@@ -393,7 +345,7 @@ impl Client {
         &self,
         call: &ApiRequest,
         problem: impl Into<String>,
-        request_ids: RequestIds,
+        request_ids: &RequestIds,
     ) -> ApiError {
         let kind = ErrorKind::UnexpectedResponse {
             problem: problem.into(),
@@ -420,61 +372,50 @@ impl Client {
             id: foreign.id,
             account_tag: foreign.account_tag.clone(),
         };
-        Err(self.invalid_response(call, kind, request_ids.clone()))
+        Err(self.invalid_response(call, kind, request_ids))
     }
 
     fn invalid_response(
         &self,
         call: &ApiRequest,
         kind: ErrorKind,
-        request_ids: RequestIds,
+        request_ids: &RequestIds,
     ) -> ApiError {
-        ApiError::new(ErrorDetails {
-            status: Some(StatusCode::OK),
-            request_ids,
-            ..self.error_details(call, kind)
-        })
+        let mut error = self.error(call, kind);
+        error.status = Some(StatusCode::OK);
+        error.request_ids = request_ids.clone();
+        error
     }
 
-    fn request(&self, call: &ApiRequest) -> Result<Request<Bytes>, TransportError> {
+    fn request(&self, call: &ApiRequest) -> Result<Request<Bytes>, ApiError> {
         let mut request = Request::builder()
-            .method(call.operation.method())
+            .method(call.endpoint.method())
             .uri(self.0.base_url.join(&call.path))
             .header(ACCEPT, "application/json")
             .header(USER_AGENT, concat!("riskform/", env!("CARGO_PKG_VERSION")));
-        let body = match &call.body {
-            Some(body) => {
-                request = request.header(CONTENT_TYPE, "application/json");
-                Bytes::from(body.to_string())
-            }
-            None => Bytes::new(),
-        };
-        let mut request = request.body(body).map_err(|error| TransportError {
-            failure: TransportErrorKind::ClientBuild,
-            delivery: Delivery::NotDelivered,
-            detail: error.to_string(),
+        if call.body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let body = call.body.as_ref().map(Value::to_string);
+        let request = request.body(Bytes::from(body.unwrap_or_default()));
+        let mut request = request.map_err(|error| {
+            let (failure, detail) = (TransportErrorKind::ClientBuild, error.to_string());
+            let error = TransportError::new(failure, Delivery::NotDelivered, detail);
+            self.transport_error(call, error)
         })?;
         self.0.credentials.authorize(request.headers_mut());
         Ok(request)
     }
 
-    pub(super) fn transport_error(&self, call: &ApiRequest, error: TransportError) -> ApiError {
-        let TransportError {
-            failure,
-            delivery,
-            detail,
-        } = error;
-        let kind = ErrorKind::Transport {
-            failure,
-            delivery,
-            detail: self.0.credentials.redact(&detail),
-        };
-        ApiError::new(self.error_details(call, kind))
+    fn transport_error(&self, call: &ApiRequest, mut error: TransportError) -> ApiError {
+        error.detail = self.0.credentials.redact(&error.detail);
+        self.error(call, ErrorKind::Transport(error))
     }
 
-    fn error_details(&self, call: &ApiRequest, kind: ErrorKind) -> ErrorDetails {
-        ErrorDetails {
-            operation: call.operation,
+    /// Returns an error without a response.
+    pub(super) fn error(&self, call: &ApiRequest, kind: ErrorKind) -> ApiError {
+        ApiError::from(ErrorDetails {
+            endpoint: call.endpoint,
             base_url: self.0.base_url.clone(),
             path: call.path.clone(),
             credentials: self.0.credentials.source().clone(),
@@ -483,23 +424,10 @@ impl Client {
             messages: Vec::new(),
             request_ids: RequestIds::default(),
             retry_after: None,
-        }
+        })
     }
 
-    fn lock_metadata(&self) -> MutexGuard<'_, Option<ResponseMetadata>> {
-        self.0.metadata.lock().expect("metadata lock poisoned")
-    }
-
-    fn lock_stats(&self) -> MutexGuard<'_, RequestStats> {
-        self.0.stats.lock().expect("stats lock poisoned")
-    }
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("base_url", &self.0.base_url)
-            .field("credentials", &self.0.credentials)
-            .finish_non_exhaustive()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().expect("client state lock poisoned")
     }
 }

@@ -19,7 +19,7 @@ use crate::model::context::{Access, AccessGroup, AccessPolicy, IdentityProvider}
 use super::client::ApiRequest;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorKind};
-use super::pages::Paging;
+use super::pages::{List, Paging};
 use super::reader::Reader;
 
 /// Maximum page size of Access lists (`schema/api.md`, Access lists) and of the audit log.
@@ -48,21 +48,19 @@ impl Reader {
         account: &AccountId,
         today: Date,
     ) -> [Result<(), ApiError>; 3] {
-        let probe = async |operation, list: &str| {
-            let request = ApiRequest::new(operation, format!("/accounts/{account}/{list}"));
-            self.client().send_read::<Value>(&request).await.map(drop)
+        let probe = async |endpoint, list: &str| {
+            let request = ApiRequest::new(endpoint, format!("/accounts/{account}/{list}"));
+            self.0.read::<Value>(&request).await.map(drop)
         };
         let yesterday = today.yesterday().unwrap_or(today);
         let log = format!("logs/audit?since={yesterday}&before={today}&limit=1");
+        let (policies, groups) = (
+            "access/policies?page=1&per_page=1",
+            "access/groups?page=1&per_page=1",
+        );
         tokio::join!(
-            probe(
-                Endpoint::ListAccessPolicies,
-                "access/policies?page=1&per_page=1"
-            ),
-            probe(
-                Endpoint::ListAccessGroups,
-                "access/groups?page=1&per_page=1"
-            ),
+            probe(Endpoint::ListAccessPolicies, policies),
+            probe(Endpoint::ListAccessGroups, groups),
             probe(Endpoint::SearchAuditLog, &log),
         )
         .into()
@@ -121,7 +119,7 @@ impl Reader {
                 match response {
                     Ok(response) => policies.extend(response),
                     // The application was deleted after it was listed.
-                    Err(error) if *error.kind() == ErrorKind::NotFound => {}
+                    Err(error) if error.kind == ErrorKind::NotFound => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -146,14 +144,29 @@ impl Reader {
     /// Reads all items of an Access list.
     async fn items(
         &self,
-        operation: Endpoint,
+        endpoint: Endpoint,
         account: &AccountId,
         list: &str,
     ) -> Result<Vec<Value>, ApiError> {
-        let request = ApiRequest::new(operation, format!("/accounts/{account}/access/{list}"));
-        let list =
-            self.list::<Vec<Value>, Value>(&request, Paging::Numbered(PAGE_SIZE), |item| item);
+        let request = ApiRequest::new(endpoint, format!("/accounts/{account}/access/{list}"));
+        let list = self.values(&request, Paging::Numbered(PAGE_SIZE), |item| item);
         Ok(list.await?.items)
+    }
+
+    /// Reads a list and converts its items, page by page.
+    async fn values<T>(
+        &self,
+        request: &ApiRequest,
+        paging: Paging,
+        convert: impl Fn(Value) -> T,
+    ) -> Result<List<Vec<Value>, T>, ApiError> {
+        let take = |page: &mut Vec<Value>| {
+            let items = std::mem::take(page).into_iter();
+            items
+                .map(|item| (item["id"].as_str().map(str::to_owned), convert(item)))
+                .collect()
+        };
+        self.0.list(request, paging, Some(Vec::new), take).await
     }
 
     /// Reads the risk-scoring writes in the account's audit log from the day `since` until the day before `before`. Of a very long log,
@@ -169,7 +182,7 @@ impl Reader {
         );
         let request = ApiRequest::new(Endpoint::SearchAuditLog, path);
         let paging = Paging::Cursor(MAX_AUDIT_LOG_PAGES);
-        let list = self.list::<Vec<Value>, _>(&request, paging, |item| {
+        let list = self.values(&request, paging, |item| {
             (audit_log::time(&item), AuditEntry::read(account, &item))
         });
         let list = list.await?;

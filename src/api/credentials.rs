@@ -1,46 +1,41 @@
 //! Credentials for the API: a token, or email and API key. They are redacted in all output.
 
-use std::fmt;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
-/// API credentials. Debug output shows `***`.
-#[derive(Clone)]
+/// API credentials. Debug output does not show them.
+#[derive(Clone, Debug)]
 pub struct Credentials {
-    form: CredentialKind,
+    /// Authentication headers, marked as sensitive.
+    headers: Vec<(HeaderName, HeaderValue)>,
+    secret: SecretString,
     source: Arc<str>,
 }
 
-#[derive(Clone)]
-enum CredentialKind {
-    /// `Authorization: Bearer …`
-    ApiToken(Secret),
-    /// The legacy pair, `X-Auth-Email` and `X-Auth-Key`.
-    ApiKey { email: Secret, key: Secret },
-}
-
 impl Credentials {
-    /// Creates credentials from an API token.
+    /// Creates credentials from an API token: `Authorization: Bearer …`.
     pub fn api_token(token: SecretString) -> Result<Self, CredentialsError> {
-        let token = Secret::new("API token", token)?;
-        Ok(Credentials::new(CredentialKind::ApiToken(token)))
+        let header = header("API token", "Bearer ", &token)?;
+        Ok(Credentials::new(vec![(AUTHORIZATION, header)], token))
     }
 
-    /// Creates credentials from an email address and its global API key.
+    /// Creates credentials from an email address and its global API key: `X-Auth-Email` and `X-Auth-Key`.
     pub fn api_key(email: SecretString, key: SecretString) -> Result<Self, CredentialsError> {
-        Ok(Credentials::new(CredentialKind::ApiKey {
-            email: Secret::new("email address of the API key", email)?,
-            key: Secret::new("API key", key)?,
-        }))
+        const EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
+        const KEY: HeaderName = HeaderName::from_static("x-auth-key");
+        let email = header("email address of the API key", "", &email)?;
+        let headers = vec![(EMAIL, email), (KEY, header("API key", "", &key)?)];
+        Ok(Credentials::new(headers, key))
     }
 
-    fn new(form: CredentialKind) -> Self {
-        let source = "CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY";
+    fn new(headers: Vec<(HeaderName, HeaderValue)>, secret: SecretString) -> Self {
+        let source = "CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY".into();
         Credentials {
-            form,
-            source: source.into(),
+            headers,
+            secret,
+            source,
         }
     }
 
@@ -57,64 +52,35 @@ impl Credentials {
         &self.source
     }
 
-    /// Adds the authentication headers, marked as sensitive.
+    /// Adds the authentication headers.
     pub(super) fn authorize(&self, headers: &mut HeaderMap) {
-        const EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
-        const KEY: HeaderName = HeaderName::from_static("x-auth-key");
-        match &self.form {
-            CredentialKind::ApiToken(token) => {
-                headers.insert(AUTHORIZATION, token.header_value("Bearer "));
-            }
-            CredentialKind::ApiKey { email, key } => {
-                headers.insert(EMAIL, email.header_value(""));
-                headers.insert(KEY, key.header_value(""));
-            }
-        }
+        headers.extend(self.headers.iter().cloned());
     }
 
     /// Replaces the secret in a text with `***`, since a server or proxy may echo request headers.
     pub(super) fn redact(&self, text: &str) -> String {
-        match &self.form {
-            CredentialKind::ApiToken(secret)
-            | CredentialKind::ApiKey {
-                email: _,
-                key: secret,
-            } => text.replace(secret.0.expose_secret(), "***"),
+        text.replace(self.secret.expose_secret(), "***")
+    }
+}
+
+/// Returns a header with a secret, which must be visible ASCII.
+fn header(
+    name: &'static str,
+    scheme: &str,
+    secret: &SecretString,
+) -> Result<HeaderValue, CredentialsError> {
+    let text = secret.expose_secret();
+    let problem = match text {
+        "" => "is empty",
+        _ if text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            let mut value = HeaderValue::try_from(format!("{scheme}{text}"))
+                .expect("every header can carry visible ASCII");
+            value.set_sensitive(true);
+            return Ok(value);
         }
-    }
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.form {
-            CredentialKind::ApiToken(_) => "ApiToken(***)",
-            CredentialKind::ApiKey { .. } => "ApiKey(***)",
-        })
-    }
-}
-
-/// A secret header value in visible ASCII.
-#[derive(Clone)]
-struct Secret(SecretString);
-
-impl Secret {
-    fn new(name: &'static str, secret: SecretString) -> Result<Self, CredentialsError> {
-        let text = secret.expose_secret();
-        let problem = match text {
-            "" => "is empty",
-            _ if text.bytes().all(|byte| byte.is_ascii_graphic()) => return Ok(Secret(secret)),
-            _ => "contains a space, line break or non-ASCII character",
-        };
-        Err(CredentialsError { name, problem })
-    }
-
-    fn header_value(&self, scheme: &str) -> HeaderValue {
-        let text = SecretString::from(format!("{scheme}{}", self.0.expose_secret()));
-        let mut value = HeaderValue::from_str(text.expose_secret())
-            .expect("a secret holds visible ASCII only, which every header can carry");
-        value.set_sensitive(true);
-        value
-    }
+        _ => "contains a space, line break or non-ASCII character",
+    };
+    Err(CredentialsError { name, problem })
 }
 
 /// Invalid credentials. Never shows the value.

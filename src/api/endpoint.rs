@@ -51,41 +51,28 @@ impl Endpoint {
         use Endpoint::*;
         use Permission::*;
         const GET: Method = Method::GET;
-        const PUT: Method = Method::PUT;
-        const POST: Method = Method::POST;
-        const DELETE: Method = Method::DELETE;
-        match self {
-            ReadBehaviors => (GET, Some(Read), "the account's behaviors"),
-            WriteBehaviors => (PUT, Some(Write), "the behaviors after the write"),
-            ListIntegrations => (GET, Some(Read), "the account's integrations"),
-            ReadIntegration => (GET, Some(Read), "the requested integration"),
-            ReadIntegrationByReference => (GET, Some(Read), "the requested integration"),
-            CreateIntegration => (POST, Some(Write), "the new integration"),
-            UpdateIntegration => (PUT, Some(Write), "the integration after the write"),
-            DeleteIntegration => (
-                DELETE,
-                Some(Write),
-                "a confirmation that the integration was deleted",
-            ),
-            ListUsers => (GET, Some(PiiRead), "the users with a risk score"),
-            ReadUser => (GET, Some(PiiRead), "the user's events"),
-            ResetUser => (POST, Some(Write), "a confirmation that the score was reset"),
-            VerifyToken => (GET, None, "the status of the token"),
-            ListAccessPolicies => (GET, Some(AccessPolicies), "the account's Access policies"),
-            ListAccessGroups => (GET, Some(AccessGroups), "the account's Access groups"),
-            ListAccessApps => (
-                GET,
-                Some(AccessPolicies),
-                "the account's Access applications",
-            ),
-            ListAccessAppPolicies => (
-                GET,
-                Some(AccessPolicies),
-                "the policies of the Access application",
-            ),
-            ListIdentityProviders => (GET, Some(AccessGroups), "the account's identity providers"),
-            SearchAuditLog => (GET, Some(AccountSettings), "the account's audit log"),
-        }
+        let (method, permission, expected) = match self {
+            ReadBehaviors => (GET, Read, "the account's behaviors"),
+            WriteBehaviors => (Method::PUT, Write, "the behaviors after the write"),
+            ListIntegrations => (GET, Read, "the account's integrations"),
+            ReadIntegration | ReadIntegrationByReference => {
+                (GET, Read, "the requested integration")
+            }
+            CreateIntegration => (Method::POST, Write, "the new integration"),
+            UpdateIntegration => (Method::PUT, Write, "the integration after the write"),
+            DeleteIntegration => (Method::DELETE, Write, "a confirmation of the deletion"),
+            ListUsers => (GET, PiiRead, "the users with a risk score"),
+            ReadUser => (GET, PiiRead, "the user's events"),
+            ResetUser => (Method::POST, Write, "a confirmation of the reset"),
+            VerifyToken => return (GET, None, "the status of the token"),
+            ListAccessPolicies => (GET, AccessPolicies, "the account's Access policies"),
+            ListAccessGroups => (GET, AccessGroups, "the account's Access groups"),
+            ListAccessApps => (GET, AccessPolicies, "the account's Access applications"),
+            ListAccessAppPolicies => (GET, AccessPolicies, "the application's policies"),
+            ListIdentityProviders => (GET, AccessGroups, "the account's identity providers"),
+            SearchAuditLog => (GET, AccountSettings, "the account's audit log"),
+        };
+        (method, Some(permission), expected)
     }
 
     /// Returns the HTTP method.

@@ -11,7 +11,7 @@ use crate::model::null_is_default;
 use crate::model::text::is_invisible;
 
 use super::endpoint::Endpoint;
-use super::error::{ApiMessage, ErrorKind, MessageSource};
+use super::error::{ApiMessage, ErrorKind};
 
 /// Maximum length of a response excerpt in an error.
 const MAX_EXCERPT_CHARS: usize = 120;
@@ -21,21 +21,6 @@ const MAX_TEXT_CHARS: usize = 500;
 
 /// Maximum number of messages of a response in an error, and of causes of each.
 const MAX_MESSAGES: usize = 5;
-
-/// A response without a usable result.
-pub(super) struct EnvelopeError {
-    pub(super) kind: ErrorKind,
-    pub(super) messages: Vec<ApiMessage>,
-}
-
-/// The `result` of an envelope.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) enum ResultField<T> {
-    Result(T),
-    Null,
-    #[default]
-    Missing,
-}
 
 /// Paging information from `result_info`; unreadable fields are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,22 +48,24 @@ impl ResultInfo {
     }
 }
 
+/// The envelope of a successful response.
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
-struct Envelope<T> {
+pub(super) struct Envelope<T> {
     success: bool,
     #[serde(default, deserialize_with = "null_is_default")]
     errors: Vec<ApiMessage>,
-    #[serde(default = "ResultField::default", deserialize_with = "content")]
-    result: ResultField<T>,
+    /// `None` if it is missing, `Some(None)` for `null`.
+    #[serde(default = "Option::default", deserialize_with = "present")]
+    pub(super) result: Option<Option<T>>,
     #[serde(default, deserialize_with = "pages")]
-    result_info: ResultInfo,
+    pub(super) result_info: ResultInfo,
 }
 
-fn content<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
-) -> Result<ResultField<T>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.map_or(ResultField::Null, ResultField::Result))
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 fn pages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ResultInfo, D::Error> {
@@ -108,53 +95,56 @@ fn pages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ResultInfo, D::Er
 /// Known error codes decide the kind, the status only if there is none: the API sends one code with several statuses (`schema/api.md`,
 /// Refusals). A 4xx without an envelope is unexpected, because a proxy's 404 must not look like a deleted integration.
 pub(super) fn parse_response<T: DeserializeOwned>(
-    operation: Endpoint,
+    endpoint: Endpoint,
     response: &Response<Bytes>,
     redact: impl Fn(&str) -> String,
-) -> Result<(ResultField<T>, ResultInfo), EnvelopeError> {
+) -> Result<Envelope<T>, (ErrorKind, Vec<ApiMessage>)> {
     let (status, body) = (response.status(), response.body());
     if status.is_success()
         && let Ok(envelope) = serde_json::from_slice::<Envelope<T>>(body)
         && envelope.success
     {
-        return Ok((envelope.result, envelope.result_info));
+        return Ok(envelope);
     }
     let text = |text: &str, longest| one_line(&redact(text), longest);
     let excerpt = || {
         // Longer than the excerpt, so that a secret at its end is complete and gets redacted.
         let beginning = String::from_utf8_lossy(&body[..body.len().min(64 * MAX_EXCERPT_CHARS)]);
         let line = text(&beginning, MAX_EXCERPT_CHARS);
-        (!line.is_empty() && !operation.has_sensitive_response()).then_some(line)
+        (!line.is_empty() && !endpoint.has_sensitive_response()).then_some(line)
     };
     let unexpected = |problem: &str| ErrorKind::UnexpectedResponse {
         problem: text(problem, MAX_TEXT_CHARS),
         excerpt: excerpt(),
     };
     let envelope = serde_json::from_slice::<Envelope<IgnoredAny>>(body).ok();
-    let messages = envelope.map(|envelope| sanitize_messages(envelope.errors, &text));
+    let messages = envelope.map(|envelope| {
+        sanitize(
+            envelope.errors,
+            &|raw: &String| text(raw, MAX_TEXT_CHARS),
+            true,
+        )
+    });
     let kind = match &messages {
         _ if status == StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
         Some(_) if status.is_server_error() => ErrorKind::ServerError { excerpt: None },
         None if status.is_server_error() => ErrorKind::ServerError { excerpt: excerpt() },
-        _ if status.is_success() => unexpected(&diagnose::<T>(operation, response)),
+        _ if status.is_success() => unexpected(&diagnose::<T>(endpoint, response)),
         _ if status.is_redirection() => {
             let target = header(response, LOCATION).unwrap_or("nowhere");
             unexpected(&format!(
                 "a redirect to {target} (redirects are not followed)"
             ))
         }
-        Some(messages) => classify_client_error(operation, status, messages),
+        Some(messages) => classify_client_error(endpoint, status, messages),
         None => unexpected(&no_envelope(response)),
     };
-    Err(EnvelopeError {
-        kind,
-        messages: messages.unwrap_or_default(),
-    })
+    Err((kind, messages.unwrap_or_default()))
 }
 
 /// Returns the kind of a 4xx response with an envelope.
 fn classify_client_error(
-    operation: Endpoint,
+    endpoint: Endpoint,
     status: StatusCode,
     messages: &[ApiMessage],
 ) -> ErrorKind {
@@ -162,7 +152,7 @@ fn classify_client_error(
         9106 | 6003 => Some(ErrorKind::Credentials),
         9109 if message.message.contains("requested resource") => Some(ErrorKind::Permission),
         9109 => Some(ErrorKind::Credentials),
-        1000 | 1001 if operation == Endpoint::VerifyToken => Some(ErrorKind::Credentials),
+        1000 | 1001 if endpoint == Endpoint::VerifyToken => Some(ErrorKind::Credentials),
         10000 => Some(ErrorKind::CredentialsOrPermission),
         3314 => Some(ErrorKind::Entitlement),
         7003 => Some(ErrorKind::UnknownRoute),
@@ -178,7 +168,7 @@ fn classify_client_error(
 }
 
 /// Describes a response with a success status that is no success.
-fn diagnose<T: DeserializeOwned>(operation: Endpoint, response: &Response<Bytes>) -> String {
+fn diagnose<T: DeserializeOwned>(endpoint: Endpoint, response: &Response<Bytes>) -> String {
     let body = response.body();
     match serde_json::from_slice::<Envelope<IgnoredAny>>(body) {
         Ok(envelope) if !envelope.success => "a success status with success: false".to_owned(),
@@ -189,7 +179,7 @@ fn diagnose<T: DeserializeOwned>(operation: Endpoint, response: &Response<Bytes>
             let mut json = serde_json::Deserializer::from_slice(body);
             match serde_path_to_error::deserialize::<_, Envelope<T>>(&mut json) {
                 // The error may quote personal data.
-                Err(error) if operation.has_sensitive_response() => {
+                Err(error) if endpoint.has_sensitive_response() => {
                     format!("a different shape at {}", error.path())
                 }
                 Err(error) => format!("a different shape at {}: {}", error.path(), error.inner()),
@@ -212,31 +202,26 @@ fn header(response: &Response<Bytes>, name: HeaderName) -> Option<&str> {
     response.headers().get(name)?.to_str().ok()
 }
 
-/// Bounds and sanitizes messages and their causes.
-fn sanitize_messages(
+/// Bounds and sanitizes messages, and their causes.
+fn sanitize(
     messages: Vec<ApiMessage>,
-    text: &impl Fn(&str, usize) -> String,
+    clean: &impl Fn(&String) -> String,
+    has_causes: bool,
 ) -> Vec<ApiMessage> {
-    let clean = |raw: &String| text(raw, MAX_TEXT_CHARS);
-    let sanitize = |message: ApiMessage, chain: Vec<ApiMessage>| ApiMessage {
-        code: message.code,
-        message: clean(&message.message),
-        chain,
-        documentation_url: message.documentation_url.as_ref().map(clean),
-        source: message.source.map(|source| MessageSource {
-            pointer: source.pointer.as_ref().map(clean),
-        }),
-    };
-    messages
-        .into_iter()
-        .take(MAX_MESSAGES)
-        .map(|mut message| {
-            let causes = std::mem::take(&mut message.chain).into_iter();
-            let causes = causes.take(MAX_MESSAGES);
-            let chain = causes.map(|cause| sanitize(cause, Vec::new())).collect();
-            sanitize(message, chain)
-        })
-        .collect()
+    let messages = messages.into_iter().take(MAX_MESSAGES);
+    let sanitized = messages.map(|mut message| {
+        message.message = clean(&message.message);
+        message.documentation_url = message.documentation_url.as_ref().map(clean);
+        if let Some(source) = &mut message.source {
+            source.pointer = source.pointer.as_ref().map(clean);
+        }
+        message.chain = match has_causes {
+            true => sanitize(message.chain, clean, false),
+            false => Vec::new(),
+        };
+        message
+    });
+    sanitized.collect()
 }
 
 /// Returns a text in one line that is safe to print: invisible characters become spaces, runs of spaces become one, and a long text ends
@@ -262,7 +247,7 @@ mod tests {
         operation: Endpoint,
         status: u16,
         body: &str,
-    ) -> Result<ResultField<Value>, EnvelopeError> {
+    ) -> Result<Option<Option<Value>>, (ErrorKind, Vec<ApiMessage>)> {
         let answer = Response::builder()
             .status(status)
             .header(CONTENT_TYPE, "text/html")
@@ -270,7 +255,7 @@ mod tests {
             .body(Bytes::copy_from_slice(body.as_bytes()))
             .unwrap();
         parse_response(operation, &answer, |text| text.replace("canary", "***"))
-            .map(|(content, _)| content)
+            .map(|envelope| envelope.result)
     }
 
     fn refused(code: i64) -> String {
@@ -287,7 +272,7 @@ mod tests {
         let body =
             serde_json::json!({ "success": false, "errors": vec![error; 20], "result": null });
         let refused = opened(Endpoint::ReadBehaviors, 400, &body.to_string()).unwrap_err();
-        let shown: String = refused.messages.iter().map(ToString::to_string).collect();
+        let shown: String = refused.1.iter().map(ToString::to_string).collect();
         assert!(
             shown.contains("mmm") && shown.len() < 20_000,
             "{}",
@@ -369,7 +354,7 @@ mod tests {
             ),
         ] {
             let fault = opened(Endpoint::ReadBehaviors, status, &body).unwrap_err();
-            assert_eq!(fault.kind, kind, "{status} {body}");
+            assert_eq!(fault.0, kind, "{status} {body}");
         }
     }
 
@@ -378,14 +363,14 @@ mod tests {
         for (body, result) in [
             (
                 r#"{"success":true,"errors":[],"messages":[],"result":7}"#,
-                ResultField::Result(7.into()),
+                Some(Some(7.into())),
             ),
             (
                 r#"{"success":true,"errors":null,"messages":null,"result":7}"#,
-                ResultField::Result(7.into()),
+                Some(Some(7.into())),
             ),
-            (r#"{"success":true,"result":null}"#, ResultField::Null),
-            (r#"{"success":true}"#, ResultField::Missing),
+            (r#"{"success":true,"result":null}"#, Some(None)),
+            (r#"{"success":true}"#, None),
         ] {
             let value = opened(Endpoint::DeleteIntegration, 200, body).ok().unwrap();
             assert_eq!(value, result, "{body}");
@@ -400,7 +385,7 @@ mod tests {
             {"message":"bare"}]}"#;
         let messages = opened(Endpoint::CreateIntegration, 400, body)
             .unwrap_err()
-            .messages;
+            .1;
         let shown: Vec<_> = messages.iter().map(ApiMessage::to_string).collect();
         assert_eq!(
             shown,
@@ -425,7 +410,7 @@ mod tests {
             parse_response::<Shape>(operation, &answer, str::to_owned)
                 .err()
                 .unwrap()
-                .kind
+                .0
         };
         let ErrorKind::UnexpectedResponse { problem, excerpt } = kind(Endpoint::ReadBehaviors)
         else {

@@ -1,10 +1,11 @@
 //! The error of an API request. Callers decide on its [`ErrorKind`].
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
 use crate::model::integration::IntegrationId;
@@ -12,26 +13,58 @@ use crate::model::null_is_default;
 
 use super::base_url::BaseUrl;
 use super::endpoint::Endpoint;
-use super::response_metadata::RequestIds;
-use super::retry::MAX_WAIT;
-use super::transport_error::{Delivery, TransportErrorKind};
+use super::rate_limiter::MAX_WAIT;
+use super::transport::{Delivery, TransportError, TransportErrorKind};
 
 /// A failed API request. Displays as one line; [`help`](ApiError::help) suggests a fix.
 #[derive(Clone, Debug)]
 pub struct ApiError(Box<ErrorDetails>);
 
+/// Details of an [`ApiError`].
 #[derive(Clone, Debug)]
-pub(super) struct ErrorDetails {
-    pub(super) operation: Endpoint,
-    pub(super) base_url: BaseUrl,
-    pub(super) path: String,
+pub struct ErrorDetails {
+    pub endpoint: Endpoint,
+    pub base_url: BaseUrl,
+    /// Relative to the base URL.
+    pub path: String,
     /// Source of the credentials.
-    pub(super) credentials: Arc<str>,
-    pub(super) kind: ErrorKind,
-    pub(super) status: Option<StatusCode>,
-    pub(super) messages: Vec<ApiMessage>,
-    pub(super) request_ids: RequestIds,
-    pub(super) retry_after: Option<Duration>,
+    pub credentials: Arc<str>,
+    pub kind: ErrorKind,
+    /// HTTP status, if there was a response.
+    pub status: Option<StatusCode>,
+    pub messages: Vec<ApiMessage>,
+    pub request_ids: RequestIds,
+    /// Delay of the `Retry-After` header.
+    pub retry_after: Option<Duration>,
+}
+
+/// IDs that identify a request in Cloudflare's logs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestIds {
+    /// `Cf-Auditlog-Id` header. Not every response has one (`schema/api.md`, Transport).
+    pub audit_log_id: Option<String>,
+    /// `CF-Ray` header, also shown in Cloudflare's audit log and error pages.
+    pub ray: Option<String>,
+}
+
+impl RequestIds {
+    /// Overwrites the IDs with those of a later response; keeps IDs that it lacks.
+    pub(crate) fn update_from(&mut self, later: &RequestIds) {
+        let later = later.clone();
+        self.audit_log_id = later.audit_log_id.or(self.audit_log_id.take());
+        self.ray = later.ray.or(self.ray.take());
+    }
+
+    pub(super) fn read(headers: &HeaderMap) -> Self {
+        let text = |name| headers.get(name)?.to_str().ok().map(str::to_owned);
+        RequestIds {
+            audit_log_id: text("cf-auditlog-id"),
+            // Untrusted and printed in messages, so only letters, digits and hyphens are accepted.
+            ray: text("cf-ray").filter(|ray| {
+                ray.len() <= 64 && ray.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            }),
+        }
+    }
 }
 
 /// Kind of an API error.
@@ -71,14 +104,8 @@ pub enum ErrorKind {
         excerpt: Option<String>,
     },
     /// No complete response.
-    #[error("{failure}: {detail}")]
-    Transport {
-        failure: TransportErrorKind,
-        /// Whether the request may have reached the server.
-        delivery: Delivery,
-        /// Message of the underlying error.
-        detail: String,
-    },
+    #[error(transparent)]
+    Transport(TransportError),
     /// A response with an integration of another account.
     #[error("unexpected response: integration {id} belongs to another account, {account_tag:?}")]
     OtherAccount {
@@ -136,62 +163,52 @@ impl fmt::Display for ApiMessage {
     }
 }
 
-impl ApiError {
-    pub(super) fn new(details: ErrorDetails) -> Self {
+impl Deref for ApiError {
+    type Target = ErrorDetails;
+
+    fn deref(&self) -> &ErrorDetails {
+        &self.0
+    }
+}
+
+impl DerefMut for ApiError {
+    fn deref_mut(&mut self) -> &mut ErrorDetails {
+        &mut self.0
+    }
+}
+
+impl From<ErrorDetails> for ApiError {
+    fn from(details: ErrorDetails) -> Self {
         ApiError(Box::new(details))
     }
+}
 
+impl ApiError {
     /// Returns the kind of error.
     pub fn kind(&self) -> &ErrorKind {
-        &self.0.kind
+        &self.kind
     }
 
-    /// Returns the endpoint of the request.
-    pub fn operation(&self) -> Endpoint {
-        self.0.operation
-    }
-
-    /// Returns the HTTP method of the request.
-    pub fn method(&self) -> Method {
-        self.0.operation.method()
-    }
-
-    /// Returns the path of the request, relative to the base URL.
-    pub fn path(&self) -> &str {
-        &self.0.path
-    }
-
-    /// Returns the base URL of the request.
-    pub fn base_url(&self) -> &BaseUrl {
-        &self.0.base_url
-    }
-
-    /// Returns the HTTP status, if there was a response.
-    pub fn status(&self) -> Option<StatusCode> {
-        self.0.status
-    }
-
-    /// Returns the request IDs of the response.
-    pub fn request_ids(&self) -> &RequestIds {
-        &self.0.request_ids
-    }
-
-    /// Returns the delay of the `Retry-After` header.
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.0.retry_after
+    /// Returns the kind of a failure without a complete response.
+    pub fn transport_failure(&self) -> Option<TransportErrorKind> {
+        match &self.kind {
+            ErrorKind::Transport(error) => Some(error.failure),
+            _ => None,
+        }
     }
 
     /// Returns true if a failed write may still have been applied. Check the live state before a retry.
     pub fn may_have_succeeded(&self) -> bool {
-        // The server gave up on a request that it had received.
-        if matches!(
-            self.status().map(|status| status.as_u16()),
-            Some(408 | 425 | 499)
-        ) {
-            return true;
-        }
-        match &self.0.kind {
-            ErrorKind::Transport { delivery, .. } => *delivery == Delivery::MaybeDelivered,
+        match &self.kind {
+            // The server gave up on a request that it had received.
+            _ if matches!(
+                self.status.map(|status| status.as_u16()),
+                Some(408 | 425 | 499)
+            ) =>
+            {
+                true
+            }
+            ErrorKind::Transport(error) => error.delivery == Delivery::MaybeDelivered,
             // A gateway's 502 or 504, or a response in an unknown format, does not say whether the write was applied.
             ErrorKind::ServerError { .. }
             | ErrorKind::OtherAccount { .. }
@@ -203,29 +220,20 @@ impl ApiError {
     /// Returns true if all other requests would fail the same way or make it worse. A slow or broken response to one says little about them.
     pub fn concerns_all_requests(&self) -> bool {
         use TransportErrorKind::{ClientBuild, Connect, ProxyRefused, Tls};
-        matches!(
-            self.kind(),
-            ErrorKind::RateLimited
-                | ErrorKind::Cancelled
-                | ErrorKind::Transport {
-                    failure: ClientBuild | Connect | ProxyRefused | Tls,
-                    ..
-                }
-        )
+        matches!(self.kind, ErrorKind::RateLimited | ErrorKind::Cancelled)
+            || matches!(
+                self.transport_failure(),
+                Some(ClientBuild | Connect | ProxyRefused | Tls)
+            )
     }
 
     /// Returns the cause without the request, which is the same for all requests that fail for this reason.
     pub fn cause(&self) -> String {
-        let host = self.base_url().host();
-        match (self.kind(), self.status()) {
-            (
-                ErrorKind::Transport {
-                    failure: TransportErrorKind::Connect | TransportErrorKind::ProxyRefused,
-                    ..
-                },
-                _,
-            ) => format!("can't connect to {host}"),
-            (ErrorKind::Transport { failure, .. }, _) => format!("{host}: {failure}"),
+        use TransportErrorKind::{Connect, ProxyRefused};
+        let host = self.base_url.host();
+        match (self.transport_failure(), self.status) {
+            (Some(Connect | ProxyRefused), _) => format!("can't connect to {host}"),
+            (Some(failure), _) => format!("{host}: {failure}"),
             (_, Some(status)) => format!("{host}: HTTP {}", status.as_u16()),
             (_, None) => format!("{host}: invalid response"),
         }
@@ -234,28 +242,19 @@ impl ApiError {
     /// Returns a suggested fix in one or two sentences, if there is one.
     pub fn help(&self) -> Option<String> {
         // With a wrong base URL, every other hint would mislead.
-        if matches!(
-            self.kind(),
-            ErrorKind::UnknownRoute | ErrorKind::UnexpectedResponse { .. }
-        ) && let Some(meant) = self.base_url().with_default_path()
+        if let ErrorKind::UnknownRoute | ErrorKind::UnexpectedResponse { .. } = self.kind
+            && let Some(meant) = self.base_url.with_default_path()
         {
+            let given = &self.base_url;
             return Some(format!(
-                "the base URL {} does not end in /client/v4; did you mean {meant}?",
-                self.base_url()
+                "the base URL {given} does not end in /client/v4; did you mean {meant}?"
             ));
         }
         const ENTERPRISE: &str =
             "Risk Scoring is an Enterprise feature; ask your Cloudflare account team to enable it";
-        let ErrorDetails {
-            operation,
-            base_url,
-            credentials,
-            kind,
-            messages,
-            ..
-        } = &*self.0;
-        let permission = operation.permission();
-        match kind {
+        let (base_url, credentials) = (&self.base_url, &self.credentials);
+        let (messages, permission) = (&self.messages, self.endpoint.permission());
+        match &self.kind {
             ErrorKind::Credentials => {
                 let elsewhere = |message: &ApiMessage| message.message.contains("from location");
                 Some(if messages.iter().any(elsewhere) {
@@ -265,14 +264,11 @@ impl ApiError {
                 })
             }
             ErrorKind::CredentialsOrPermission => {
-                let account = match self.account() {
-                    Some(account) => format!("check the account ID {account}, then "),
-                    None => String::new(),
-                };
-                let lacks = match permission {
-                    Some(permission) => format!("lack the permission {permission}, or "),
-                    None => String::new(),
-                };
+                let account = self.account();
+                let account = account.map(|account| format!("check the account ID {account}, then "));
+                let account = account.unwrap_or_default();
+                let lacks = permission.map(|name| format!("lack the permission {name}, or "));
+                let lacks = lacks.unwrap_or_default();
                 Some(format!(
                     "{account}the credentials in {credentials}: they may {lacks}be expired, revoked or restricted"
                 ))
@@ -282,7 +278,7 @@ impl ApiError {
                     format!("give the token in {credentials} the permission {permission}");
                 let said = messages.iter().any(|message| message.code == 9109);
                 // For an account without the entitlement, the list of integrations returns 403 without code 3314.
-                match operation.has_sensitive_response() || said {
+                match self.endpoint.has_sensitive_response() || said {
                     true => grant,
                     false => format!("{grant}. If the token has it, the account may lack Risk Scoring (an Enterprise feature)"),
                 }
@@ -301,7 +297,7 @@ impl ApiError {
             ErrorKind::ServerError { .. } => {
                 Some("try again later; see https://www.cloudflarestatus.com for incidents".to_owned())
             }
-            ErrorKind::Transport { failure, .. } => failure.help().map(str::to_owned),
+            ErrorKind::Transport(error) => error.failure.help().map(str::to_owned),
             ErrorKind::OtherAccount { .. } | ErrorKind::UnexpectedResponse { .. } => Some(format!(
                 "check the base URL {base_url}: a proxy may have answered instead of the Cloudflare API, or the API has changed"
             )),
@@ -310,24 +306,21 @@ impl ApiError {
 
     /// Returns the account ID in the path.
     fn account(&self) -> Option<&str> {
-        self.0.path.strip_prefix("/accounts/")?.split('/').next()
+        self.path.strip_prefix("/accounts/")?.split('/').next()
     }
 }
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let details = &*self.0;
-        let base_url = match details.kind {
-            // The base URL may be the cause.
-            ErrorKind::Transport { .. } | ErrorKind::UnexpectedResponse { .. } => {
-                details.base_url.as_str()
-            }
-            _ => "",
-        };
-        write!(f, "{} {base_url}{}: ", self.method(), self.path())?;
-        match (&details.kind, details.retry_after) {
+        write!(f, "{} ", self.endpoint.method())?;
+        // The base URL may be the cause.
+        if let ErrorKind::Transport(_) | ErrorKind::UnexpectedResponse { .. } = self.kind {
+            f.write_str(self.base_url.as_str())?;
+        }
+        write!(f, "{}: ", self.path)?;
+        match (&self.kind, self.retry_after) {
             (ErrorKind::UnexpectedResponse { problem, excerpt }, _) => {
-                let expected = details.operation.expected_response();
+                let expected = self.endpoint.expected_response();
                 let excerpt = quoted(excerpt.as_deref());
                 write!(
                     f,
@@ -342,10 +335,10 @@ impl fmt::Display for ApiError {
             }
             (kind, _) => write!(f, "{kind}")?,
         }
-        for message in &details.messages {
+        for message in &self.messages {
             write!(f, ": {message}")?;
         }
-        match (details.status, &details.request_ids.ray) {
+        match (self.status, &self.request_ids.ray) {
             (Some(status), Some(ray)) => write!(f, " [status {}, ray {ray}]", status.as_u16()),
             (Some(status), None) => write!(f, " [status {}]", status.as_u16()),
             (None, _) => Ok(()),
@@ -365,10 +358,8 @@ mod tests {
 
     #[test]
     fn every_kind_says_what_happened_and_the_way_out() {
-        let transport = |failure, delivery| ErrorKind::Transport {
-            failure,
-            delivery,
-            detail: "connection refused".to_owned(),
+        let transport = |failure, delivery| {
+            ErrorKind::Transport(TransportError::new(failure, delivery, "connection refused"))
         };
         let lines: Vec<String> = [
             (Endpoint::ReadBehaviors, Some(401), ErrorKind::Credentials),
@@ -421,9 +412,9 @@ mod tests {
             ),
         ]
         .into_iter()
-        .map(|(operation, status, kind)| {
-            let error = ApiError::new(ErrorDetails {
-                operation,
+        .map(|(endpoint, status, kind)| {
+            let error = ApiError::from(ErrorDetails {
+                endpoint,
                 base_url: BaseUrl::default(),
                 path: "/accounts/023e…/x".to_owned(),
                 credentials: "PROD_TOKEN".into(),

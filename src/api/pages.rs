@@ -7,13 +7,9 @@ use std::collections::HashSet;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
-use super::client::ApiRequest;
-use super::envelope::ResultField;
-use super::error::ApiError;
-use super::reader::Reader;
-use super::response_metadata::RequestIds;
+use super::client::{ApiRequest, ApiResponse, Client};
+use super::error::{ApiError, RequestIds};
 
 /// How a list is divided into pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,28 +22,8 @@ pub(super) enum Paging {
     Cursor(u64),
 }
 
-/// The `result` of a response with a page of a list.
-pub(super) trait Page: DeserializeOwned {
-    type Item;
-    /// Value for `result: null` if that means an empty list.
-    const EMPTY: Option<fn() -> Self>;
-    fn items(&mut self) -> &mut Vec<Self::Item>;
-    /// Returns the unique ID of an item, if it has one.
-    fn key(item: &Self::Item) -> Option<String>;
-}
-
-impl Page for Vec<Value> {
-    type Item = Value;
-    const EMPTY: Option<fn() -> Self> = Some(Vec::new);
-
-    fn items(&mut self) -> &mut Vec<Value> {
-        self
-    }
-
-    fn key(item: &Value) -> Option<String> {
-        item["id"].as_str().map(str::to_owned)
-    }
-}
+/// Items of a page, each with its unique ID if it has one.
+pub(super) type Items<T> = Vec<(Option<String>, T)>;
 
 /// A list.
 pub(super) struct List<P, T> {
@@ -59,82 +35,71 @@ pub(super) struct List<P, T> {
     pub(super) is_complete: bool,
 }
 
-/// A list that does not add up.
-struct Incomplete {
-    problem: String,
-    request_ids: RequestIds,
-}
-
-impl Reader {
-    /// Reads all pages of a list and converts the items.
-    pub(super) async fn list<P: Page, T>(
+impl Client {
+    /// Reads all pages of a list. `take` takes the items of a page; `empty` creates the page for `result: null` if that means an empty list.
+    pub(super) async fn list<P: DeserializeOwned, T>(
         &self,
         call: &ApiRequest,
         paging: Paging,
-        convert: impl Fn(P::Item) -> T,
+        empty: Option<fn() -> P>,
+        take: impl Fn(&mut P) -> Items<T>,
     ) -> Result<List<P, T>, ApiError> {
-        if let Ok(list) = self.pages::<P, T>(call, paging, &convert).await? {
-            return Ok(list);
+        match self.pages(call, paging, empty, &take).await? {
+            Ok(list) => Ok(list),
+            Err(_) => self.pages(call, paging, empty, &take).await?,
         }
-        let again = self.pages::<P, T>(call, paging, &convert).await?;
-        again.map_err(
-            |Incomplete {
-                 problem,
-                 request_ids,
-             }| {
-                let problem = format!("an incomplete list: {problem}");
-                self.client()
-                    .unexpected_response(call, problem, request_ids)
-            },
-        )
     }
 
-    async fn pages<P: Page, T>(
+    /// Reads all pages once. The inner error is a list that does not add up.
+    async fn pages<P: DeserializeOwned, T>(
         &self,
         call: &ApiRequest,
         paging: Paging,
-        convert: &impl Fn(P::Item) -> T,
-    ) -> Result<Result<List<P, T>, Incomplete>, ApiError> {
-        let max_pages = match paging {
-            Paging::Unpaged => 1_000,
-            Paging::Numbered(_) => 50,
-            Paging::Cursor(pages) => pages,
+        empty: Option<fn() -> P>,
+        take: &impl Fn(&mut P) -> Items<T>,
+    ) -> Result<Result<List<P, T>, ApiError>, ApiError> {
+        let (max_pages, size) = match paging {
+            Paging::Unpaged => (1_000, None),
+            Paging::Numbered(size) => (50, Some(size as u64)),
+            Paging::Cursor(pages) => (pages, None),
         };
         let mut list: Option<List<P, T>> = None;
         let mut seen: HashSet<String> = HashSet::new();
-        let mut request = ApiRequest::new(call.operation, call.path.clone());
-        if let Paging::Numbered(size) = paging {
+        let mut request = ApiRequest::new(call.endpoint, call.path.clone());
+        if let Some(size) = size {
             request.path = with_parameters(call, &format!("page=1&per_page={size}"));
         }
+        let incomplete = |request_ids: &RequestIds, problem: String| {
+            let problem = format!("an incomplete list: {problem}");
+            Ok(Err(self.unexpected_response(call, problem, request_ids)))
+        };
         for number in 1..=max_pages {
-            let opened = self.client().send_read::<P>(&request).await?;
-            let (info, request_ids) = (opened.pages.clone(), opened.request_ids.clone());
-            let mut page: P = match (&opened.content, P::EMPTY) {
-                (ResultField::Null, Some(empty)) => empty(),
-                _ => self.client().result(&request, opened)?.value,
-            };
-            let new = std::mem::take(page.items());
+            let mut response = self.read::<P>(&request).await?;
+            if let (Some(None), Some(empty)) = (&response.value.result, empty) {
+                response.value.result = Some(Some(empty()));
+            }
+            let info = std::mem::take(&mut response.value.result_info);
+            let ApiResponse {
+                value: mut page,
+                request_ids,
+            } = self.result(&request, response)?;
+            let new = take(&mut page);
             let list = list.get_or_insert_with(|| List {
                 first: page,
                 items: Vec::new(),
                 request_ids: request_ids.clone(),
                 is_complete: false,
             });
-            let incomplete = |problem: String| {
-                Ok(Err(Incomplete {
-                    problem,
-                    request_ids,
-                }))
-            };
+            let incomplete = |problem| incomplete(&request_ids, problem);
             let is_empty = new.is_empty();
             if info.count.is_some_and(|count| count > new.len() as u64) {
                 return incomplete(format!("page {number} has fewer items than its count"));
             }
-            let mut known = new.iter().filter_map(P::key).map(|key| seen.contains(&key));
+            let mut ids = new.iter().filter_map(|(id, _)| id.as_ref()).peekable();
             if number > 1
                 && !info.has_totals()
-                && known.next() == Some(true)
-                && known.all(|known| known)
+                && ids.peek().is_some()
+                && ids.all(|id| seen.contains(id))
             {
                 // A server without pages returns the same items again.
                 list.is_complete = true;
@@ -143,57 +108,49 @@ impl Reader {
             if number > 1 && info.page.is_some_and(|page| page != number) {
                 return incomplete(format!("page {number} is missing"));
             }
-            for item in new {
-                if let Some(id) = P::key(&item)
-                    && !seen.insert(id.clone())
-                {
-                    let id = match call.operation.has_sensitive_response() {
+            for (id, item) in new {
+                if let Some(id) = id.filter(|id| !seen.insert(id.clone())) {
+                    let id = match call.endpoint.has_sensitive_response() {
                         true => "an ID".to_owned(),
                         false => format!("the ID {id}"),
                     };
                     return incomplete(format!("page {number} repeats {id}"));
                 }
-                list.items.push(convert(item));
+                list.items.push(item);
             }
-            let more = info.has_more(list.items.len(), number);
-            let is_stated = info.has_more(list.items.len(), number - 1);
+            let held = list.items.len();
+            let more = info.has_more(held, number);
             let next = match paging {
-                Paging::Unpaged => more.then(|| match info.per_page {
-                    Some(size) => format!("page={}&per_page={size}", number + 1),
-                    None => format!("page={}", number + 1),
-                }),
-                Paging::Numbered(size) => (more || !info.has_totals() && !is_empty)
-                    .then(|| format!("page={}&per_page={size}", number + 1)),
-                Paging::Cursor(_) => info.cursor.filter(|_| !is_empty).map(|cursor| {
-                    let cursor = utf8_percent_encode(&cursor, NON_ALPHANUMERIC);
+                Paging::Cursor(_) => info.cursor.as_ref().filter(|_| !is_empty).map(|cursor| {
+                    let cursor = utf8_percent_encode(cursor, NON_ALPHANUMERIC);
                     format!("cursor={cursor}")
                 }),
+                _ if more || size.is_some() && !info.has_totals() && !is_empty => {
+                    let size = size
+                        .or(info.per_page)
+                        .map(|size| format!("&per_page={size}"));
+                    Some(format!("page={}{}", number + 1, size.unwrap_or_default()))
+                }
+                _ => None,
             };
-            if is_empty && is_stated || more && next.is_none() {
-                return incomplete(format!(
-                    "{} items, and its totals state more",
-                    list.items.len()
-                ));
+            if is_empty && info.has_more(held, number - 1) || more && next.is_none() {
+                return incomplete(format!("{held} items, and its totals state more"));
             }
-            match next.map(|parameters| with_parameters(call, &parameters)) {
-                Some(path) if path == request.path => {
-                    return incomplete("a page names itself as the next one".to_owned());
-                }
-                Some(path) => request.path = path,
-                None => {
-                    list.is_complete = true;
-                    break;
-                }
+            let Some(next) = next else {
+                list.is_complete = true;
+                break;
+            };
+            let path = with_parameters(call, &next);
+            if path == request.path {
+                return incomplete("a page names itself as the next one".to_owned());
             }
+            request.path = path;
         }
         let list = list.expect("at least one page is read");
         if list.is_complete || matches!(paging, Paging::Cursor(_)) {
             return Ok(Ok(list));
         }
-        Ok(Err(Incomplete {
-            problem: format!("more than {max_pages} pages"),
-            request_ids: list.request_ids,
-        }))
+        incomplete(&list.request_ids, format!("more than {max_pages} pages"))
     }
 }
 

@@ -1,12 +1,10 @@
 //! A proxy for https requests. One parser decides if a value is valid and what the HTTP client connects to.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
-use http::header::HeaderValue;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use reqwest::NoProxy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -97,35 +95,22 @@ impl Proxy {
             return None;
         }
         let intercept = self.intercept(uri)?;
-        let exchange = connect_status(self.address(), uri, intercept.basic_auth());
-        tokio::time::timeout(timeout, exchange).await.ok()?.ok()?
+        let authorization = match intercept.basic_auth().and_then(|value| value.to_str().ok()) {
+            Some(value) => format!("Proxy-Authorization: {value}\r\n"),
+            None => String::new(),
+        };
+        let host = format!("{}:{}", uri.host()?, uri.port_u16().unwrap_or(443));
+        let request = format!("CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n{authorization}\r\n");
+        let exchange = async {
+            let mut stream = TcpStream::connect(self.address()).await.ok()?;
+            stream.write_all(request.as_bytes()).await.ok()?;
+            let mut response = String::new();
+            let line = "HTTP/1.1 200".len() as u64;
+            stream.take(line).read_to_string(&mut response).await.ok()?;
+            response.get(9..)?.parse().ok()
+        };
+        tokio::time::timeout(timeout, exchange).await.ok()?
     }
-}
-
-async fn connect_status(
-    proxy: String,
-    uri: &Uri,
-    authorization: Option<&HeaderValue>,
-) -> io::Result<Option<u16>> {
-    let host = uri.host().unwrap_or_default();
-    let port = uri.port_u16().unwrap_or(443);
-    let mut request =
-        format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n").into_bytes();
-    if let Some(authorization) = authorization {
-        request.extend_from_slice(b"Proxy-Authorization: ");
-        request.extend_from_slice(authorization.as_bytes());
-        request.extend_from_slice(b"\r\n");
-    }
-    request.extend_from_slice(b"\r\n");
-    let mut stream = TcpStream::connect(proxy).await?;
-    stream.write_all(&request).await?;
-    let mut response = Vec::new();
-    let line = b"HTTP/1.1 200".len() as u64;
-    stream.take(line).read_to_end(&mut response).await?;
-    let status = response
-        .get(9..)
-        .and_then(|status| std::str::from_utf8(status).ok());
-    Ok(status.and_then(|status| status.parse().ok()))
 }
 
 impl fmt::Display for Proxy {

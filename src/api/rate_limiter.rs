@@ -7,12 +7,14 @@ use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::event::WaitReason;
+/// Maximum time that one request waits for the server.
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(600);
 
 /// Shorter waits are not reported.
 const MIN_REPORTED_WAIT: Duration = Duration::from_secs(1);
@@ -20,42 +22,11 @@ const MIN_REPORTED_WAIT: Duration = Duration::from_secs(1);
 /// Maximum length of a pause. Keeps times in range; no request waits nearly that long.
 const MAX_PAUSE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// A number of requests per period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RatePolicy {
-    pub requests: u32,
-    pub period: Duration,
-}
+/// Wait after a 429 without `Retry-After`.
+const GUESSED_RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// Limits of the request rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateSettings {
-    /// Limit of the token; `None` for a server without one.
-    pub token: Option<RatePolicy>,
-    /// Maximum requests per second (`--max-requests-per-second`).
-    pub max_per_second: Option<NonZeroU32>,
-}
-
-impl RateSettings {
-    /// No limit.
-    pub const UNLIMITED: RateSettings = RateSettings {
-        token: None,
-        max_per_second: None,
-    };
-}
-
-impl Default for RateSettings {
-    /// Returns Cloudflare's limit (`schema/api.md`, Transport).
-    fn default() -> Self {
-        RateSettings {
-            token: Some(RatePolicy {
-                requests: 1200,
-                period: Duration::from_secs(300),
-            }),
-            ..RateSettings::UNLIMITED
-        }
-    }
-}
+/// Reason for a wait: text before and after its length.
+pub(super) type WaitReason = (&'static str, &'static str);
 
 /// Requests left, from the `Ratelimit` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +37,17 @@ pub struct Remaining {
     pub resets_in: Duration,
 }
 
+/// Metadata of one response, from its headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResponseMetadata {
+    /// Requests left before the rate limit, if the response says so.
+    pub remaining: Option<Remaining>,
+    /// Offset of the server's clock from this machine's, to about a second; `None` without a `Date` header.
+    pub clock_skew: Option<SignedDuration>,
+}
+
 /// Limits requests with one token.
-#[derive(Debug)]
+#[derive(Default)]
 pub(super) struct RateLimiter {
     state: Mutex<State>,
     /// Held by the next request to be admitted; holds the end of the last reported wait. The others queue in order.
@@ -75,27 +55,25 @@ pub(super) struct RateLimiter {
     changed: Notify,
 }
 
-#[derive(Debug)]
+#[derive(Default)]
 struct State {
     windows: Vec<Window>,
     in_flight: usize,
     paused: Option<(Instant, WaitReason)>,
 }
 
-#[derive(Debug)]
+/// A maximum number of requests per period.
 struct Window {
-    policy: RatePolicy,
+    requests: usize,
+    period: Duration,
     reason: WaitReason,
     /// End times of finished requests, oldest first.
     finished: VecDeque<Instant>,
 }
 
-/// The right to send one request. Dropped when the request has ended.
-pub(super) struct Permit<'a> {
-    limiter: &'a RateLimiter,
-    /// Time for which this request was first in the queue.
-    pub(super) held_up: Duration,
-}
+/// The right to send one request: within the rate limit, and not canceled. Dropped when the request has ended.
+#[must_use]
+pub struct SendPermit<'a>(&'a RateLimiter);
 
 /// Time that one request has waited for the server.
 #[derive(Debug, Default)]
@@ -105,74 +83,49 @@ pub(super) struct Waited {
     until: Option<Instant>,
 }
 
-/// The server asks for a longer wait than permitted.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct WaitTooLong(pub(super) Duration);
-
 impl RateLimiter {
-    pub(super) fn new(settings: RateSettings) -> Self {
-        let RateSettings {
-            token,
-            max_per_second,
-        } = settings;
-        let token = token.map(|policy| (policy, WaitReason::Budget(policy)));
-        let own = max_per_second.map(|requests| {
-            let policy = RatePolicy {
-                requests: requests.get(),
-                period: Duration::from_secs(1),
-            };
-            (policy, WaitReason::MaxRequestsPerSecond)
-        });
-        let windows = token.into_iter().chain(own);
-        let windows = windows.map(|(policy, reason)| Window {
-            policy,
+    /// Creates a rate limiter with Cloudflare's limit (`schema/api.md`, Transport) and the user's own.
+    pub(super) fn new(has_limit: bool, max_per_second: Option<NonZeroU32>) -> Self {
+        let window = |requests: u32, seconds, reason| Window {
+            requests: requests as usize,
+            period: Duration::from_secs(seconds),
             reason,
             finished: VecDeque::new(),
-        });
-        RateLimiter {
-            state: Mutex::new(State {
-                windows: windows.collect(),
-                in_flight: 0,
-                paused: None,
-            }),
-            turn: tokio::sync::Mutex::default(),
-            changed: Notify::new(),
-        }
+        };
+        const BUDGET: &str = ": staying below the limit of 1200 requests per 300 s";
+        let token = has_limit.then(|| window(1200, 300, ("", BUDGET)));
+        let own = ("", ": --max-requests-per-second");
+        let own = max_per_second.map(|requests| window(requests.get(), 1, own));
+        let limiter = RateLimiter::default();
+        limiter.state().windows.extend(token.into_iter().chain(own));
+        limiter
     }
 
     /// Waits until a request may be sent. `report` receives each long wait once, regardless of the number of waiting requests.
     ///
     /// # Errors
-    /// At once, if the pauses of this request would exceed `max_wait` in total.
+    /// The length of the pause, at once, if the pauses of this request would exceed `max_wait` in total.
     pub(super) async fn acquire(
         &self,
         waited: &mut Waited,
         max_wait: Duration,
         report: impl Fn(Duration, WaitReason),
-    ) -> Result<Permit<'_>, WaitTooLong> {
+    ) -> Result<SendPermit<'_>, Duration> {
         waited.add(self.state().paused, max_wait)?;
         let mut reported = self.turn.lock().await;
-        let asked = Instant::now();
-        let mut now = asked;
         loop {
+            let now = Instant::now();
             let next = {
                 let mut state = self.state();
                 state.paused = state.paused.filter(|(until, _)| *until > now);
                 waited.add(state.paused, max_wait)?;
                 let next = state.paused.map(|(until, reason)| (Some(until), reason));
                 let next = next.or_else(|| state.full_window(now));
-                if next.is_none() {
-                    state.in_flight += 1;
-                }
+                state.in_flight += usize::from(next.is_none());
                 next
             };
             match next {
-                None => {
-                    return Ok(Permit {
-                        limiter: self,
-                        held_up: now - asked,
-                    });
-                }
+                None => return Ok(SendPermit(self)),
                 Some((None, _)) => self.changed.notified().await,
                 Some((Some(until), reason)) => {
                     let wait = until - now;
@@ -187,12 +140,36 @@ impl RateLimiter {
                     }
                 }
             }
-            now = Instant::now();
         }
     }
 
-    /// Pauses all requests with this token.
-    pub(super) fn pause(&self, length: Duration, reason: WaitReason) {
+    /// Pauses all requests with this token if a response asks for it. Returns the delay before a retry.
+    pub(super) fn pause_after(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        remaining: Option<Remaining>,
+    ) -> Option<Duration> {
+        let retry_after = retry_after(headers);
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let reason = match retry_after {
+                Some(_) => " (429, Retry-After)",
+                None => " (429, no Retry-After)",
+            };
+            let wait = retry_after.unwrap_or(GUESSED_RETRY_AFTER);
+            let wait = wait.max(Duration::from_secs(1));
+            self.pause(wait, ("rate limited, ", reason));
+            return Some(wait);
+        }
+        if let Some(left) = remaining.filter(|left| left.requests == 0) {
+            // The header has whole seconds, so one more is added.
+            let wait = left.resets_in.saturating_add(Duration::from_secs(1));
+            self.pause(wait, ("rate limit used up, ", " (Ratelimit header)"));
+        }
+        retry_after
+    }
+
+    fn pause(&self, length: Duration, reason: WaitReason) {
         let until = Instant::now() + length.min(MAX_PAUSE);
         let mut state = self.state();
         if state.paused.is_none_or(|(known, _)| known < until) {
@@ -210,36 +187,26 @@ impl RateLimiter {
 impl State {
     /// Returns a window without room for another request, and when it will have some; `None` after the next response.
     fn full_window(&mut self, now: Instant) -> Option<(Option<Instant>, WaitReason)> {
-        for window in &mut self.windows {
-            let Window {
-                policy,
-                reason,
-                finished,
-            } = window;
-            while finished
-                .front()
-                .is_some_and(|end| *end + policy.period <= now)
-            {
-                finished.pop_front();
-            }
-            if finished.len() + self.in_flight >= policy.requests as usize {
-                let at = finished.front().map(|end| *end + policy.period);
-                return Some((at, *reason));
-            }
-        }
-        None
+        self.windows.iter_mut().find_map(|window| {
+            let ends = window.finished.iter().map(|end| *end + window.period);
+            let past = ends.take_while(|end| *end <= now).count();
+            window.finished.drain(..past);
+            let next = window.finished.front().map(|end| *end + window.period);
+            (window.finished.len() + self.in_flight >= window.requests)
+                .then_some((next, window.reason))
+        })
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for SendPermit<'_> {
     fn drop(&mut self) {
-        let mut state = self.limiter.state();
+        let mut state = self.0.state();
         state.in_flight -= 1;
         for window in &mut state.windows {
             window.finished.push_back(Instant::now());
         }
         drop(state);
-        self.limiter.changed.notify_one();
+        self.0.changed.notify_one();
     }
 }
 
@@ -249,7 +216,7 @@ impl Waited {
         &mut self,
         pause: Option<(Instant, WaitReason)>,
         max_wait: Duration,
-    ) -> Result<(), WaitTooLong> {
+    ) -> Result<(), Duration> {
         let Some((until, _)) = pause else {
             return Ok(());
         };
@@ -258,14 +225,25 @@ impl Waited {
         self.total += until.saturating_duration_since(from);
         self.until = Some(until.max(from));
         if self.total > max_wait {
-            return Err(WaitTooLong(until.saturating_duration_since(now)));
+            return Err(until.saturating_duration_since(now));
         }
         Ok(())
     }
 }
 
+impl ResponseMetadata {
+    /// Reads the headers of a response that has just arrived.
+    pub(super) fn read(headers: &HeaderMap) -> Self {
+        let date = date(headers).and_then(|date| Timestamp::try_from(date).ok());
+        ResponseMetadata {
+            remaining: remaining(headers),
+            clock_skew: date.map(|date| date.duration_since(Timestamp::now())),
+        }
+    }
+}
+
 /// Returns the smallest number of requests left that the `Ratelimit` header states, such as `"default";r=50;t=30`.
-pub(super) fn remaining(headers: &HeaderMap) -> Option<Remaining> {
+fn remaining(headers: &HeaderMap) -> Option<Remaining> {
     let lines = headers.get_all("ratelimit").iter();
     let members = lines.filter_map(|line| line.to_str().ok());
     let members = members.flat_map(|line| line.split(','));
@@ -284,17 +262,19 @@ pub(super) fn remaining(headers: &HeaderMap) -> Option<Remaining> {
 
 /// Returns `Retry-After`, in seconds or as a date. A date is relative to the response's own `Date`, so that a wrong local clock does
 /// not matter.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(text.parse().map_or(Duration::MAX, Duration::from_secs));
     }
     let until = httpdate::parse_http_date(text).ok()?;
-    let answered = headers
-        .get(DATE)
-        .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok())
-        .unwrap_or_else(SystemTime::now);
+    let answered = date(headers).unwrap_or_else(SystemTime::now);
     Some(until.duration_since(answered).unwrap_or(Duration::ZERO))
+}
+
+/// Returns the time of a response.
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
 #[cfg(test)]

@@ -11,16 +11,16 @@ use crate::model::behavior::{self, Behavior, BehaviorKey};
 use crate::model::integration::{self, Integration, IntegrationId, ReferenceId};
 use crate::model::malformed_is_default;
 use crate::model::open_enum::{OpenEnum, string_enum};
-use crate::model::user::{self, RiskEvent, UserEvents, UserId, UserRisk};
+use crate::model::user::{self, UserEvents, UserId, UserRisk};
 
 use super::client::{ApiRequest, ApiResponse, Client};
 use super::endpoint::Endpoint;
-use super::error::ApiError;
-use super::pages::{Page, Paging};
+use super::error::{ApiError, ErrorKind};
+use super::pages::{Items, Paging};
 
 /// Sends read requests.
-#[derive(Clone, Debug)]
-pub struct Reader(Client);
+#[derive(Clone)]
+pub struct Reader(pub(super) Client);
 
 #[derive(Deserialize)]
 struct BehaviorMap {
@@ -46,30 +46,28 @@ impl Reader {
         // `join` instead of `try_join`: the reported error must not depend on which request fails first.
         let (behaviors, integrations) =
             tokio::join!(self.behaviors(account), self.integrations(account));
-        Ok(LiveAccount::new(behaviors?.value, integrations?.value))
+        Ok(LiveAccount::new(behaviors?, integrations?))
     }
 
     /// Reads all behaviors of the account.
     pub async fn behaviors(
         &self,
         account: &AccountId,
-    ) -> Result<ApiResponse<BTreeMap<BehaviorKey, Behavior>>, ApiError> {
+    ) -> Result<BTreeMap<BehaviorKey, Behavior>, ApiError> {
         let request = ApiRequest::new(Endpoint::ReadBehaviors, behavior::path(account));
         let response = self.get::<BehaviorMap>(&request).await?;
-        Ok(response.map(|result| result.behaviors))
+        Ok(response.value.behaviors)
     }
 
     /// Reads all integrations of the account, in the server's order.
-    pub async fn integrations(
-        &self,
-        account: &AccountId,
-    ) -> Result<ApiResponse<Vec<Integration>>, ApiError> {
+    pub async fn integrations(&self, account: &AccountId) -> Result<Vec<Integration>, ApiError> {
         let path = integration::collection_path(account);
-        let request = ApiRequest::new(Endpoint::ListIntegrations, path.clone());
-        let response: ApiResponse<Vec<Integration>> =
-            self.get_all_pages(Endpoint::ListIntegrations, path).await?;
-        (self.0).check_account(&request, account, &response.value, &response.request_ids)?;
-        Ok(response)
+        let request = ApiRequest::new(Endpoint::ListIntegrations, path);
+        let take = |page: &mut Vec<Integration>| items(page, |one| Some(one.id.to_string()));
+        let list = (self.0).list(&request, Paging::Unpaged, Some(Vec::new), take);
+        let list = list.await?;
+        (self.0).check_account(&request, account, &list.items, &list.request_ids)?;
+        Ok(list.items)
     }
 
     /// Reads one integration.
@@ -77,10 +75,27 @@ impl Reader {
         &self,
         account: &AccountId,
         id: IntegrationId,
-    ) -> Result<ApiResponse<Integration>, ApiError> {
+    ) -> Result<Integration, ApiError> {
         let request = ApiRequest::new(Endpoint::ReadIntegration, integration::path(account, id));
         self.get_integration(&request, account, |live| live.id == id)
             .await
+    }
+
+    /// Reads the integration with a `reference_id`. Returns not found, without a request, if a path cannot contain the reference.
+    pub async fn integration_by_reference(
+        &self,
+        account: &AccountId,
+        reference: &ReferenceId,
+    ) -> Result<Integration, ApiError> {
+        let path = integration::reference_path(account, reference);
+        let is_valid = path.is_some();
+        let path = path.unwrap_or_else(|| integration::collection_path(account));
+        let request = ApiRequest::new(Endpoint::ReadIntegrationByReference, path);
+        if !is_valid {
+            return Err(self.0.error(&request, ErrorKind::NotFound));
+        }
+        let has_reference = |live: &Integration| live.fields.reference_id() == Some(reference);
+        self.get_integration(&request, account, has_reference).await
     }
 
     /// Sends a request for one integration, which must belong to the account.
@@ -89,53 +104,38 @@ impl Reader {
         request: &ApiRequest,
         account: &AccountId,
         is_expected: impl FnOnce(&Integration) -> bool,
-    ) -> Result<ApiResponse<Integration>, ApiError> {
-        let response: ApiResponse<Integration> = self.get(request).await?;
-        let integration = std::slice::from_ref(&response.value);
-        (self.0).check_account(request, account, integration, &response.request_ids)?;
+    ) -> Result<Integration, ApiError> {
+        let ApiResponse { value, request_ids } = self.get::<Integration>(request).await?;
+        (self.0).check_account(request, account, std::slice::from_ref(&value), &request_ids)?;
         // A proxy may have rewritten the path, and adopting the wrong integration is worse than an error.
-        if is_expected(&response.value) {
-            return Ok(response);
+        if is_expected(&value) {
+            return Ok(value);
         }
-        let problem = format!("another integration, {}", response.value.id);
-        Err(self
-            .0
-            .unexpected_response(request, problem, response.request_ids))
-    }
-
-    /// Reads the integration with a `reference_id`. Returns not found, without a request, if a path cannot contain the reference.
-    pub async fn integration_by_reference(
-        &self,
-        account: &AccountId,
-        reference: &ReferenceId,
-    ) -> Result<ApiResponse<Integration>, ApiError> {
-        const OPERATION: Endpoint = Endpoint::ReadIntegrationByReference;
-        let Some(path) = integration::reference_path(account, reference) else {
-            let request = ApiRequest::new(OPERATION, integration::collection_path(account));
-            return Err(self.0.not_found(&request));
-        };
-        let has_reference = |live: &Integration| live.fields.reference_id() == Some(reference);
-        self.get_integration(&ApiRequest::new(OPERATION, path), account, has_reference)
-            .await
+        let problem = format!("another integration, {}", value.id);
+        Err((self.0).unexpected_response(request, problem, &request_ids))
     }
 
     /// Reads all users with a risk score.
-    pub async fn users(&self, account: &AccountId) -> Result<ApiResponse<Vec<UserRisk>>, ApiError> {
-        let path = user::summary_path(account);
-        let response = self
-            .get_all_pages::<Summary>(Endpoint::ListUsers, path)
-            .await?;
-        Ok(response.map(|result| result.users))
+    pub async fn users(&self, account: &AccountId) -> Result<Vec<UserRisk>, ApiError> {
+        let request = ApiRequest::new(Endpoint::ListUsers, user::summary_path(account));
+        let take = |page: &mut Summary| items(&mut page.users, |one| Some(one.user_id.to_string()));
+        let list = (self.0).list(&request, Paging::Unpaged, Some(Summary::default), take);
+        Ok(list.await?.items)
     }
 
     /// Reads a user's events and score.
-    pub async fn user(
-        &self,
-        account: &AccountId,
-        id: UserId,
-    ) -> Result<ApiResponse<UserEvents>, ApiError> {
-        self.get_all_pages(Endpoint::ReadUser, user::path(account, id))
-            .await
+    pub async fn user(&self, account: &AccountId, id: UserId) -> Result<UserEvents, ApiError> {
+        let request = ApiRequest::new(Endpoint::ReadUser, user::path(account, id));
+        let take = |page: &mut UserEvents| {
+            items(&mut page.events, |one| {
+                Some(one.id.clone()).filter(|id| !id.is_empty())
+            })
+        };
+        let list = self.0.list(&request, Paging::Unpaged, None, take).await?;
+        Ok(UserEvents {
+            events: list.items,
+            ..list.first
+        })
     }
 
     /// Verifies the token as a user token, then as an account token, because each endpoint rejects the other kind. Returns the kind, too.
@@ -161,35 +161,17 @@ impl Reader {
         }
     }
 
-    pub(super) fn client(&self) -> &Client {
-        &self.0
-    }
-
     async fn get<T: DeserializeOwned>(
         &self,
         request: &ApiRequest,
     ) -> Result<ApiResponse<T>, ApiError> {
-        let decoded = self.0.send_read(request).await?;
-        self.0.result(request, decoded)
+        self.0.result(request, self.0.read(request).await?)
     }
+}
 
-    /// Reads an integration list or an object that contains a list.
-    async fn get_all_pages<P: Page>(
-        &self,
-        operation: Endpoint,
-        path: String,
-    ) -> Result<ApiResponse<P>, ApiError> {
-        let request = ApiRequest::new(operation, path);
-        let list = self
-            .list::<P, P::Item>(&request, Paging::Unpaged, |item| item)
-            .await?;
-        let mut value = list.first;
-        *value.items() = list.items;
-        Ok(ApiResponse {
-            value,
-            request_ids: list.request_ids,
-        })
-    }
+fn items<T>(page: &mut Vec<T>, id: fn(&T) -> Option<String>) -> Items<T> {
+    let items = std::mem::take(page).into_iter();
+    items.map(|item| (id(&item), item)).collect()
 }
 
 string_enum! {
@@ -214,43 +196,4 @@ pub struct VerifiedToken {
     /// End of validity; `None` if the token does not expire, or if it is unknown.
     #[serde(default, deserialize_with = "malformed_is_default")]
     pub expires_on: Option<Timestamp>,
-}
-
-impl Page for Vec<Integration> {
-    type Item = Integration;
-    const EMPTY: Option<fn() -> Self> = Some(Vec::new);
-
-    fn items(&mut self) -> &mut Vec<Integration> {
-        self
-    }
-
-    fn key(item: &Integration) -> Option<String> {
-        Some(item.id.to_string())
-    }
-}
-
-impl Page for Summary {
-    type Item = UserRisk;
-    const EMPTY: Option<fn() -> Self> = Some(Summary::default);
-
-    fn items(&mut self) -> &mut Vec<UserRisk> {
-        &mut self.users
-    }
-
-    fn key(item: &UserRisk) -> Option<String> {
-        Some(item.user_id.to_string())
-    }
-}
-
-impl Page for UserEvents {
-    type Item = RiskEvent;
-    const EMPTY: Option<fn() -> Self> = None;
-
-    fn items(&mut self) -> &mut Vec<RiskEvent> {
-        &mut self.events
-    }
-
-    fn key(item: &RiskEvent) -> Option<String> {
-        (!item.id.is_empty()).then(|| item.id.clone())
-    }
 }

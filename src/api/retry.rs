@@ -4,12 +4,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::endpoint::Endpoint;
-use super::error::ErrorKind;
-use super::event::RequestStats;
-use super::transport_error::Delivery;
-
-/// Maximum time that one request waits for the server.
-pub(super) const MAX_WAIT: Duration = Duration::from_secs(600);
+use super::error::{ApiError, ErrorKind};
+use super::rate_limiter::{MAX_WAIT, Waited};
+use super::transport::Delivery;
 
 /// Limits and delays of retries.
 #[derive(Clone, Debug)]
@@ -26,6 +23,22 @@ pub struct RetryPolicy {
     pub seed: Option<u64>,
 }
 
+/// Attempts of one request, and its waits for the server.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    pub(super) failed: u32,
+    pub(super) waited: Waited,
+}
+
+/// Request counters of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RequestStats {
+    /// Requests sent, including retries.
+    pub requests: u64,
+    /// Retries, except those after a 429.
+    pub retries: u64,
+}
+
 impl Default for RetryPolicy {
     fn default() -> Self {
         RetryPolicy {
@@ -39,8 +52,33 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// Returns the delay before a failed request is retried, or `None` to give up. A 429 does not count as a failure: it pauses all requests,
+    /// and only the total wait is limited.
+    pub(super) fn delay(
+        &self,
+        attempts: &mut Attempts,
+        error: &ApiError,
+        stats: &mut RequestStats,
+        random: &mut fastrand::Rng,
+    ) -> Option<Duration> {
+        let left = self.max_wait.saturating_sub(attempts.waited.total);
+        if error.kind == ErrorKind::RateLimited {
+            let wait = error.retry_after.filter(|wait| *wait <= left);
+            return wait.map(|_| Duration::ZERO);
+        }
+        attempts.failed += 1;
+        if !is_retryable(error.endpoint, &error.kind) || !has_retry_budget(stats) {
+            return None;
+        }
+        let wait = self.wait(attempts.failed, error.retry_after, random)?;
+        let wait = Some(wait).filter(|wait| *wait <= left)?;
+        attempts.waited.total += wait;
+        stats.retries += 1;
+        Some(wait)
+    }
+
     /// Returns the delay after a failed attempt (counted from 1), or `None` to give up.
-    pub(super) fn wait(
+    fn wait(
         &self,
         attempt: u32,
         retry_after: Option<Duration>,
@@ -60,28 +98,29 @@ impl RetryPolicy {
 ///
 /// A request that was not delivered may always be retried. One that may have been delivered is retried only if it is idempotent: not a
 /// create, which could create a duplicate, and not a reset, which would also reset newer events.
-pub(super) fn is_retryable(operation: Endpoint, kind: &ErrorKind) -> bool {
-    let is_idempotent = operation.method().is_idempotent();
+fn is_retryable(endpoint: Endpoint, kind: &ErrorKind) -> bool {
+    let is_idempotent = endpoint.method().is_idempotent();
     match kind {
         ErrorKind::RateLimited => true,
         ErrorKind::ServerError { .. } => is_idempotent,
-        ErrorKind::Transport {
-            failure, delivery, ..
-        } => failure.is_temporary() && (*delivery == Delivery::NotDelivered || is_idempotent),
+        ErrorKind::Transport(error) => {
+            error.failure.is_temporary()
+                && (error.delivery == Delivery::NotDelivered || is_idempotent)
+        }
         _ => false,
     }
 }
 
 /// Returns true if the run may still retry: 20 times plus one retry per five requests. A failing server is not flooded by the accounts
 /// of a large run, and the run fails early.
-pub(super) fn has_retry_budget(counters: &RequestStats) -> bool {
+fn has_retry_budget(counters: &RequestStats) -> bool {
     counters.retries < 20 + counters.requests / 5
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::TransportErrorKind;
+    use crate::api::{TransportError, TransportErrorKind};
 
     #[test]
     fn delays_double_up_to_the_maximum() {
@@ -132,11 +171,8 @@ mod tests {
     #[test]
     fn maybe_delivered_requests_are_retried_if_idempotent() {
         use Endpoint::*;
-        let transport = |failure, delivery| ErrorKind::Transport {
-            failure,
-            delivery,
-            detail: String::new(),
-        };
+        let transport =
+            |failure, delivery| ErrorKind::Transport(TransportError::new(failure, delivery, ""));
         let refused = transport(TransportErrorKind::Connect, Delivery::NotDelivered);
         let no_handshake = transport(TransportErrorKind::Timeout, Delivery::NotDelivered);
         let closed = transport(
@@ -199,11 +235,7 @@ mod tests {
             (1000, 219, true),
             (1000, 220, false),
         ] {
-            let counters = RequestStats {
-                requests,
-                retries,
-                ..RequestStats::default()
-            };
+            let counters = RequestStats { requests, retries };
             assert_eq!(has_retry_budget(&counters), may, "{requests} {retries}");
         }
     }

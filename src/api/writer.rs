@@ -1,7 +1,7 @@
 //! Write requests. Only code with a [`Writer`] can change an account.
 //!
 //! Every write needs a [`SendPermit`] and is sent once. The caller records the write before sending it, and uses
-//! [`wait_before_retry`](Writer::wait_before_retry) to decide on a retry, after reading the live state if necessary.
+//! [`wait_before_retry`](Client::wait_before_retry) to decide on a retry, after reading the live state if necessary.
 
 use std::collections::BTreeMap;
 
@@ -14,15 +14,13 @@ use crate::model::field::Fields;
 use crate::model::integration::{self, Integration, IntegrationId};
 use crate::model::user::{self, UserId};
 
-use super::cancellation::CancellationToken;
-use super::client::{
-    ApiRequest, ApiResponse, Attempts, Client, DecodedResponse, NoPermit, RetryDecision, SendPermit,
-};
+use super::client::{ApiRequest, ApiResponse, Client};
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorKind};
+use super::rate_limiter::SendPermit;
 
 /// Sends write requests.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Writer(Client);
 
 #[derive(Deserialize)]
@@ -38,26 +36,9 @@ impl Client {
 }
 
 impl Writer {
-    /// Returns the cancellation token of the client.
-    pub fn cancellation(&self) -> &CancellationToken {
-        self.0.cancellation()
-    }
-
-    /// Waits until the next request may be sent.
-    pub async fn acquire_permit(
-        &self,
-        attempts: &mut Attempts,
-    ) -> Result<SendPermit<'_>, NoPermit> {
-        self.0.acquire_permit(attempts).await
-    }
-
-    /// Decides whether to retry a failed write, and waits before the retry.
-    pub async fn wait_before_retry(
-        &self,
-        attempts: &mut Attempts,
-        error: &ApiError,
-    ) -> RetryDecision {
-        self.0.wait_before_retry(attempts, error).await
+    /// Returns the client.
+    pub fn client(&self) -> &Client {
+        &self.0
     }
 
     /// Writes the complete map of behaviors. The effect on missing keys is unknown (`schema/api.md`, Behaviors).
@@ -73,8 +54,10 @@ impl Writer {
         account: &AccountId,
         behaviors: &BTreeMap<BehaviorKey, Fields>,
     ) -> Result<ApiResponse<()>, ApiError> {
-        let request = ApiRequest::new(Endpoint::WriteBehaviors, behavior::path(account))
-            .with_body(behavior::write_body(behaviors));
+        let request = ApiRequest {
+            body: Some(behavior::write_body(behaviors)),
+            ..ApiRequest::new(Endpoint::WriteBehaviors, behavior::path(account))
+        };
         let response = self.send::<SettingsMap>(permit, &request).await?;
         let mut sent = behaviors.iter();
         let differs =
@@ -94,8 +77,10 @@ impl Writer {
         fields: &Fields,
     ) -> Result<ApiResponse<Integration>, ApiError> {
         let path = integration::collection_path(account);
-        let request =
-            ApiRequest::new(Endpoint::CreateIntegration, path).with_body(fields.create_body());
+        let request = ApiRequest {
+            body: Some(fields.create_body()),
+            ..ApiRequest::new(Endpoint::CreateIntegration, path)
+        };
         self.send_integration(permit, &request, account).await
     }
 
@@ -114,8 +99,10 @@ impl Writer {
         mismatch: impl FnOnce(&Fields) -> Option<String>,
     ) -> Result<ApiResponse<Integration>, ApiError> {
         let path = integration::path(account, id);
-        let request =
-            ApiRequest::new(Endpoint::UpdateIntegration, path).with_body(fields.update_body());
+        let request = ApiRequest {
+            body: Some(fields.update_body()),
+            ..ApiRequest::new(Endpoint::UpdateIntegration, path)
+        };
         let response = self.send_integration(permit, &request, account).await?;
         let problem = match response.value.id == id {
             true => mismatch(&response.value.fields),
@@ -133,12 +120,12 @@ impl Writer {
     ) -> Result<ApiResponse<()>, ApiError> {
         let path = integration::path(account, id);
         let request = ApiRequest::new(Endpoint::DeleteIntegration, path);
-        match self.send_ignoring_result(permit, &request).await {
-            Err(error) if *error.kind() == ErrorKind::NotFound => Ok(ApiResponse {
+        match self.0.send::<IgnoredAny>(permit, &request).await {
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(ApiResponse {
                 value: (),
-                request_ids: error.request_ids().clone(),
+                request_ids: error.request_ids.clone(),
             }),
-            sent => sent,
+            sent => Ok(sent?.map(drop)),
         }
     }
 
@@ -150,7 +137,8 @@ impl Writer {
         id: UserId,
     ) -> Result<ApiResponse<()>, ApiError> {
         let request = ApiRequest::new(Endpoint::ResetUser, user::reset_path(account, id));
-        self.send_ignoring_result(permit, &request).await
+        let sent = self.0.send::<IgnoredAny>(permit, &request).await?;
+        Ok(sent.map(drop))
     }
 
     fn confirmed<T>(
@@ -159,15 +147,11 @@ impl Writer {
         response: ApiResponse<T>,
         problem: Option<String>,
     ) -> Result<ApiResponse<T>, ApiError> {
-        match problem {
-            None => Ok(response),
-            Some(problem) => {
-                let problem = format!("a response that differs from the request: {problem}");
-                Err(self
-                    .0
-                    .unexpected_response(request, problem, response.request_ids))
-            }
-        }
+        let Some(problem) = problem else {
+            return Ok(response);
+        };
+        let problem = format!("a response that differs from the request: {problem}");
+        Err((self.0).unexpected_response(request, problem, &response.request_ids))
     }
 
     /// Sends a write whose response is an integration of the account.
@@ -183,25 +167,12 @@ impl Writer {
         Ok(response)
     }
 
-    async fn send_ignoring_result(
-        &self,
-        permit: SendPermit<'_>,
-        request: &ApiRequest,
-    ) -> Result<ApiResponse<()>, ApiError> {
-        let DecodedResponse { request_ids, .. } =
-            self.0.send::<IgnoredAny>(permit, request).await?;
-        Ok(ApiResponse {
-            value: (),
-            request_ids,
-        })
-    }
-
     async fn send<T: DeserializeOwned>(
         &self,
         permit: SendPermit<'_>,
         request: &ApiRequest,
     ) -> Result<ApiResponse<T>, ApiError> {
-        let decoded = self.0.send(permit, request).await?;
-        self.0.result(request, decoded)
+        let response = self.0.send(permit, request).await?;
+        self.0.result(request, response)
     }
 }

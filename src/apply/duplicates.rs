@@ -141,7 +141,7 @@ async fn delete_own_duplicate(
     let check = async |_: ReadAge| {
         let at = Instant::now();
         let own = match reader.integration(account, id).await {
-            Ok(own) => own.value.fields,
+            Ok(own) => own.fields,
             Err(error)
                 if *error.kind() == ErrorKind::NotFound
                     && run.sender.record(operation.id).sent > sent_before =>
@@ -150,7 +150,7 @@ async fn delete_own_duplicate(
             }
             Err(error) => return Err(error.into()),
         };
-        let oldest = reader.integration(account, oldest.id).await?.value.fields;
+        let oldest = reader.integration(account, oldest.id).await?.fields;
         let same = is_duplicate(&own, created)
             && own.get(Field::Active) == created.sent.get(Field::Active);
         if !same || !is_duplicate(&oldest, created) || oldest.is_on(Field::Active) != is_active {

@@ -126,7 +126,7 @@ impl ApplyRun<'_, '_> {
         self.reads.started.set(number);
         let read = self.reader.integrations(self.account()).await;
         let integrations = read.inspect_err(|error| self.sender.halt_after(error))?;
-        *last = Rc::new(ListRead::new(number, at, integrations.value));
+        *last = Rc::new(ListRead::new(number, at, integrations));
         Ok(Rc::clone(&last))
     }
 
@@ -214,7 +214,7 @@ impl ApplyRun<'_, '_> {
         loop {
             if !is_recent {
                 at = Instant::now();
-                live = fields_of(self.reader.behaviors(self.account()).await?.value);
+                live = fields_of(self.reader.behaviors(self.account()).await?);
             }
             let missing: Vec<&BehaviorKey> = planned
                 .keys()

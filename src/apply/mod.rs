@@ -128,7 +128,7 @@ fn not_started(
             outcome,
             attempts: 0,
             wrote: false,
-            request_ids: error.request_ids().clone(),
+            request_ids: error.request_ids.clone(),
         }
     };
     ApplyResult {

@@ -10,8 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::api::{
-    ApiError, ApiResponse, Attempts, CancellationToken, ErrorKind, NoPermit, RequestIds,
-    RetryDecision, SendPermit, Writer,
+    ApiError, ApiResponse, Attempts, ErrorKind, NoPermit, RequestIds, SendPermit, Writer,
 };
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::open_enum::string_enum;
@@ -132,6 +131,15 @@ impl From<SkipReason> for Refusal {
     }
 }
 
+impl From<NoPermit> for SkipReason {
+    fn from(reason: NoPermit) -> Self {
+        match reason {
+            NoPermit::Cancelled => SkipReason::Stopped,
+            NoPermit::WaitTooLong(wait) => SkipReason::RateLimited(wait.as_secs()),
+        }
+    }
+}
+
 /// Sends the writes of one account.
 pub(super) struct WriteSender<'a, 'o> {
     writer: &'a Writer,
@@ -153,7 +161,7 @@ impl<'a, 'o> WriteSender<'a, 'o> {
 
     /// Returns the reason why no further write may be sent, if there is one.
     pub(super) fn blocked_by(&self) -> Option<SkipReason> {
-        let is_cancelled = self.writer.cancellation().is_cancelled();
+        let is_cancelled = self.writer.client().cancellation().is_cancelled();
         let halted = self.halted.borrow().clone();
         halted.or_else(|| is_cancelled.then_some(SkipReason::Stopped))
     }
@@ -180,9 +188,9 @@ impl<'a, 'o> WriteSender<'a, 'o> {
 
     /// Waits, unless the run is canceled first.
     pub(super) async fn pause(&self, length: Duration) -> Result<(), SkipReason> {
-        let cancellation: &CancellationToken = self.writer.cancellation();
+        let cancellation = self.writer.client().cancellation();
         let slept = cancellation.run_until_cancelled(sleep(length)).await;
-        slept.map_err(|_| SkipReason::Stopped)
+        slept.ok_or(SkipReason::Stopped)
     }
 
     pub(super) fn record(&self, operation: OperationId) -> WriteRecord {
@@ -224,6 +232,7 @@ impl<'a, 'o> WriteSender<'a, 'o> {
     ) -> Outcome<Option<Integration>> {
         // Error of the first attempt that may have been applied. Only a later success resolves it.
         let mut unknown: Option<ApiError> = None;
+        let client = self.writer.client();
         let mut attempts = Attempts::default();
         let mut age = ReadAge::Recent;
         let mut reads = 0;
@@ -237,12 +246,9 @@ impl<'a, 'o> WriteSender<'a, 'o> {
             if let Some(why) = self.blocked_by() {
                 return not_sent(unknown, why);
             }
-            let permit = match self.writer.acquire_permit(&mut attempts).await {
+            let permit = match client.acquire_permit(&mut attempts).await {
                 Ok(permit) => permit,
-                Err(NoPermit::Cancelled) => return not_sent(unknown, SkipReason::Stopped),
-                Err(NoPermit::WaitTooLong(wait)) => {
-                    return not_sent(unknown, SkipReason::RateLimited(wait.as_secs()));
-                }
+                Err(why) => return not_sent(unknown, why.into()),
             };
             reads += 1;
             if read_at.elapsed() > MAX_READ_AGE && reads < MAX_READS {
@@ -260,10 +266,10 @@ impl<'a, 'o> WriteSender<'a, 'o> {
             if error.may_have_succeeded() {
                 unknown.get_or_insert_with(|| error.clone());
             }
-            match self.writer.wait_before_retry(&mut attempts, &error).await {
-                RetryDecision::Retry => {}
-                RetryDecision::GiveUp => return self.failed(unknown, error),
-                RetryDecision::Cancelled => return not_sent(unknown, SkipReason::Stopped),
+            match client.wait_before_retry(&mut attempts, &error).await {
+                Ok(true) => {}
+                Ok(false) => return self.failed(unknown, error),
+                Err(why) => return not_sent(unknown, why.into()),
             }
             age = ReadAge::New;
             reads = 0;
@@ -307,7 +313,7 @@ impl<'a, 'o> WriteSender<'a, 'o> {
             record.may_have_written |= ended.map_or_else(ApiError::may_have_succeeded, |_| true);
             record
                 .request_ids
-                .update_from(ended.unwrap_or_else(ApiError::request_ids));
+                .update_from(ended.unwrap_or_else(|error| &error.request_ids));
         });
         let integration = response.as_ref().ok().and_then(|one| one.value.as_ref());
         write.id = write.id.or(integration.map(|integration| integration.id));

@@ -198,7 +198,7 @@ async fn fetch<T>(
         reason: error.to_string(),
         permission: match error.kind() {
             ErrorKind::Permission | ErrorKind::CredentialsOrPermission => {
-                let permission = error.operation().permission();
+                let permission = error.endpoint.permission();
                 permission.map(|permission| permission.as_str().to_owned())
             }
             _ => None,

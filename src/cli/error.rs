@@ -212,7 +212,7 @@ impl From<&ApiError> for AccountError {
         AccountError {
             kind: error.into(),
             message: error.to_string(),
-            cf_ray: error.request_ids().ray.clone(),
+            cf_ray: error.request_ids.ray.clone(),
             help: (!help.is_empty()).then(|| help.join("; ")),
         }
     }
@@ -226,15 +226,12 @@ impl From<ApiError> for AccountError {
 
 /// Returns a hint at the proxy if the API cannot be reached.
 fn proxy_help(error: &ApiError) -> Option<String> {
-    match error.kind() {
-        ApiErrorKind::Transport {
-            failure:
-                TransportErrorKind::Connect
-                | TransportErrorKind::ProxyRefused
-                | TransportErrorKind::Timeout,
-            ..
-        } if error.base_url().is_https() => environment::proxy_for(error.base_url().as_str())
-            .map(|proxy| format!("check the proxy set in {}", proxy.variable())),
+    use TransportErrorKind::{Connect, ProxyRefused, Timeout};
+    match error.transport_failure()? {
+        Connect | ProxyRefused | Timeout if error.base_url.is_https() => {
+            let proxy = environment::proxy_for(error.base_url.as_str())?;
+            Some(format!("check the proxy set in {}", proxy.variable()))
+        }
         _ => None,
     }
 }

@@ -10,8 +10,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::api::{
-    BaseUrl, CaBundle, Client, ClientOptions, Credentials, NetworkSettings, RateSettings,
-    RequestStats, Transport,
+    BaseUrl, CaBundle, Client, ClientOptions, Credentials, NetworkSettings, RequestStats, Transport,
 };
 use crate::cli::error::CommandError;
 use crate::cli::flags::{ConnectionArgs, FleetArgs, OneAccountArgs};
@@ -110,10 +109,7 @@ impl Session {
             }
         };
         // Plain http is only allowed on loopback, where no limit is known.
-        let rate = match network.is_some() && base_url.is_https() {
-            true => RateSettings::default(),
-            false => RateSettings::UNLIMITED,
-        };
+        let has_rate_limit = network.is_some() && base_url.is_https();
         let waits = WaitReporter::new(output);
         Ok(Session {
             limits: Arc::default(),
@@ -123,10 +119,8 @@ impl Session {
             transport,
             network,
             options: ClientOptions {
-                rate: RateSettings {
-                    max_per_second: connect.max_requests_per_second,
-                    ..rate
-                },
+                has_rate_limit,
+                max_requests_per_second: connect.max_requests_per_second,
                 observer: Arc::new(move |event| waits.report(event)),
                 stop: signals::listen(output)?,
                 ..ClientOptions::default()
@@ -192,7 +186,7 @@ impl Session {
         let (source, credentials) = self.credentials(token_variable)?;
         let mut clients = self.clients();
         let client = clients.entry(source).or_insert_with(|| {
-            Client::with_options(
+            Client::new(
                 self.transport.clone(),
                 self.base_url.clone(),
                 credentials,
@@ -208,7 +202,13 @@ impl Session {
 
     /// Returns the request counters of all clients.
     pub(crate) fn counters(&self) -> RequestStats {
-        self.clients().values().map(Client::counters).sum()
+        let mut total = RequestStats::default();
+        for client in self.clients().values() {
+            let RequestStats { requests, retries } = client.counters();
+            total.requests += requests;
+            total.retries += retries;
+        }
+        total
     }
 
     /// Returns the credentials in a variable, or the default ones, and their source.
@@ -286,7 +286,7 @@ pub(crate) fn base_url(connect: &ConnectionArgs) -> Result<BaseUrl, CommandError
         (None, None) => return Ok(BaseUrl::default()),
     };
     text.parse()
-        .map_err(CommandError::other(format!("invalid {origin}")))
+        .map_err(|why: String| CommandError::error(format_args!("invalid {origin}: {why}")))
 }
 
 /// Reads the file of `--ca-bundle`.

@@ -102,15 +102,9 @@ fn proxy(probed: &ProbeResults<'_>) -> Option<Finding> {
     use TransportErrorKind::{Connect, Timeout};
     let ProxyInfo { variable, address } = probed.proxy.as_ref()?;
     let message = format!("{address} ({variable})");
-    let is_lost = probed.errors().any(|error| {
-        matches!(
-            error.kind(),
-            ErrorKind::Transport {
-                failure: Connect | Timeout,
-                ..
-            }
-        )
-    });
+    let is_lost = probed
+        .errors()
+        .any(|error| matches!(error.transport_failure(), Some(Connect | Timeout)));
     Some(match is_lost {
         true => Finding::fail(format!("cannot reach the API through {message}")).help(format!(
             "check that the proxy is up and allows requests to the API, or unset {variable}"

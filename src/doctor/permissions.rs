@@ -43,7 +43,7 @@ pub(super) fn optional(
             if probed.accepted().is_some() =>
         {
             Some(Finding {
-                help: error.operation().permission().map(grant_help),
+                help: error.endpoint.permission().map(grant_help),
                 ..Finding::new(CheckStatus::Info, format!("missing: {without}"))
             })
         }

@@ -68,7 +68,7 @@ async fn send_requests(
         store(&mut probed.token, reader.verify_token(account).await)?;
     }
     let behaviors = reader.behaviors(account).await;
-    let behaviors = behaviors.map(|response| response.value.into_keys().collect());
+    let behaviors = behaviors.map(|behaviors| behaviors.into_keys().collect());
     store(&mut probed.behaviors, behaviors)?;
     let integrations = reader.integrations(account).await;
     store(&mut probed.integrations, integrations.map(drop))?;

@@ -66,7 +66,7 @@ fn connect(transport: Transport, base_url: BaseUrl) -> Client {
         },
         ..ClientOptions::default()
     };
-    Client::with_options(transport, base_url, credentials(), conduct)
+    Client::new(transport, base_url, credentials(), conduct)
 }
 
 fn reader(base_url: &str) -> Reader {
@@ -136,9 +136,7 @@ fn shown(error: &ApiError) -> String {
 fn transport(error: &ApiError) -> (TransportErrorKind, Delivery) {
     shown(error);
     match error.kind() {
-        ErrorKind::Transport {
-            failure, delivery, ..
-        } => (*failure, *delivery),
+        ErrorKind::Transport(error) => (error.failure, error.delivery),
         other => panic!("not a transport error: {other:?}"),
     }
 }
@@ -201,48 +199,32 @@ async fn each_endpoint_parses_known_and_unknown_values() {
     let (integration, user) = (INTEGRATION.parse().unwrap(), USER.parse().unwrap());
 
     let behaviors = reader.behaviors(&account).await.unwrap();
-    assert_eq!(
-        behaviors.request_ids.audit_log_id.as_deref(),
-        Some("audit-7")
-    );
-    let live = reader
-        .integration(&account, integration)
-        .await
-        .unwrap()
-        .value;
+    let live = reader.integration(&account, integration).await.unwrap();
     let reference = ReferenceId::new(REFERENCE).unwrap();
     let found = reader
         .integration_by_reference(&account, &reference)
         .await
         .unwrap();
-    assert_eq!(found.value, live);
+    assert_eq!(found, live);
     assert_eq!(
-        reader.integrations(&account).await.unwrap().value,
+        reader.integrations(&account).await.unwrap(),
         std::slice::from_ref(&live)
     );
-    let users = reader.users(&account).await.unwrap().value;
+    let users = reader.users(&account).await.unwrap();
     assert_eq!(
         users[0].max_risk_level,
         OpenEnum::Unknown("severe".to_owned())
     );
-    assert!(
-        reader
-            .user(&account, user)
-            .await
-            .unwrap()
-            .value
-            .events
-            .is_empty()
-    );
+    let events = reader.user(&account, user).await.unwrap().events;
+    assert!(events.is_empty());
 
     let written: BTreeMap<_, _> = behaviors
-        .value
         .into_iter()
         .map(|(key, behavior)| (key, behavior.fields))
         .collect();
     let leave = async || {
         let mut attempts = Attempts::default();
-        writer.acquire_permit(&mut attempts).await.unwrap()
+        connection.acquire_permit(&mut attempts).await.unwrap()
     };
     let answer = writer
         .write_behaviors(leave().await, &account, &written)
@@ -296,8 +278,8 @@ async fn email_and_api_key_are_sent() {
     });
     let transport = Transport::in_process(service, Duration::from_secs(30));
     let credentials = Credentials::api_key("ann@example.com".into(), CANARY.into()).unwrap();
-    let connection = Client::new(transport, BaseUrl::default(), credentials);
-    assert!(!format!("{connection:?}").contains(CANARY));
+    let options = ClientOptions::default();
+    let connection = Client::new(transport, BaseUrl::default(), credentials, options);
     connection.reader().behaviors(&account()).await.unwrap();
 }
 
@@ -322,7 +304,7 @@ async fn compressed_responses_are_read() {
         .behaviors(&account())
         .await
         .unwrap();
-    assert_eq!(answer.value.len(), 1);
+    assert_eq!(answer.len(), 1);
     assert_eq!(*encodings.lock().unwrap(), ["gzip"]);
 }
 
@@ -366,8 +348,9 @@ async fn broken_connections_may_have_delivered_the_request() {
         (HUGE, Then::Hang, TransportErrorKind::TooLarge),
     ] {
         let base_url = serve_bytes(answer, then).await;
-        let writer = connection(&base_url, settings()).writer();
-        let leave = writer
+        let client = connection(&base_url, settings());
+        let writer = client.writer();
+        let leave = client
             .acquire_permit(&mut Attempts::default())
             .await
             .unwrap();
@@ -485,8 +468,8 @@ async fn errors_contain_the_response_messages() {
         .unwrap_err();
     shown(&error);
     assert_eq!(error.kind(), &ErrorKind::RateLimited);
-    assert_eq!(error.request_ids().audit_log_id.as_deref(), Some("audit-9"));
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(120)));
+    assert_eq!(error.request_ids.audit_log_id.as_deref(), Some("audit-9"));
+    assert_eq!(error.retry_after, Some(Duration::from_secs(120)));
     insta::assert_snapshot!(
         error,
         @"GET /accounts/023e105f4ecef8ad9ca31a8372d0c353/zt_risk_scoring/behaviors: rate limit exceeded, retry after 120 s: slow down, *** (code 971) [status 429]"
@@ -499,17 +482,13 @@ async fn delete_of_missing_integration_succeeds_with_envelope_only() {
         json!({ "success": false, "errors": [], "messages": [], "result": null }).to_string();
     for (body, succeeds) in [(gone, true), ("<html>nginx</html>".to_owned(), false)] {
         let service = Router::new().fallback(async move || (StatusCode::NOT_FOUND, body));
-        let writer = within(service).writer();
-        let answer = writer
-            .delete_integration(
-                writer
-                    .acquire_permit(&mut Attempts::default())
-                    .await
-                    .unwrap(),
-                &account(),
-                INTEGRATION.parse().unwrap(),
-            )
-            .await;
+        let client = within(service);
+        let mut attempts = Attempts::default();
+        let permit = client.acquire_permit(&mut attempts).await;
+        let id = INTEGRATION.parse().unwrap();
+        let writer = client.writer();
+        let (permit, account) = (permit.unwrap(), account());
+        let answer = writer.delete_integration(permit, &account, id).await;
         assert_eq!(answer.is_ok(), succeeds);
     }
 }
@@ -588,9 +567,9 @@ async fn members_that_are_only_shown_may_be_malformed() {
         })
     });
     let (reader, account) = (within(service).reader(), account());
-    let behaviors = reader.behaviors(&account).await.unwrap().value;
+    let behaviors = reader.behaviors(&account).await.unwrap();
     assert_eq!(behaviors.values().next().unwrap().name, "");
-    let integrations = reader.integrations(&account).await.unwrap().value;
+    let integrations = reader.integrations(&account).await.unwrap();
     assert_eq!(
         (
             integrations[0].created_at.as_str(),
@@ -598,13 +577,9 @@ async fn members_that_are_only_shown_may_be_malformed() {
         ),
         ("", "")
     );
-    let users = reader.users(&account).await.unwrap().value;
+    let users = reader.users(&account).await.unwrap();
     assert_eq!((users[0].event_count, users[0].last_event), (None, None));
-    let user = reader
-        .user(&account, USER.parse().unwrap())
-        .await
-        .unwrap()
-        .value;
+    let user = reader.user(&account, USER.parse().unwrap()).await.unwrap();
     assert_eq!(
         (user.last_reset_time, user.events[0].timestamp),
         (None, None)
@@ -761,7 +736,7 @@ async fn tls_trusts_system_and_bundle_only() {
         ..settings()
     };
     let reader = connection(&base_url, trusting).reader();
-    assert_eq!(reader.behaviors(&account()).await.unwrap().value.len(), 1);
+    assert_eq!(reader.behaviors(&account()).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -1114,7 +1089,7 @@ async fn refused_connect_names_proxy_and_status_and_a_4xx_is_final() {
         };
         let base_url = "https://api.invalid/client/v4".parse().unwrap();
         let transport = Transport::network(proxied);
-        let client = Client::with_options(transport, base_url, credentials(), conduct);
+        let client = Client::new(transport, base_url, credentials(), conduct);
         let error = client.reader().behaviors(&account()).await.unwrap_err();
         assert_eq!(
             self::transport(&error),
@@ -1146,7 +1121,7 @@ async fn no_event_or_error_shows_the_token() {
         (StatusCode::FORBIDDEN, format!("<html>you sent {token}"))
     });
     let transport = Transport::in_process(echo, Duration::from_secs(30));
-    let client = Client::with_options(transport, BaseUrl::default(), credentials(), options);
+    let client = Client::new(transport, BaseUrl::default(), credentials(), options);
     let error = client.reader().behaviors(&account()).await.unwrap_err();
     assert!(shown(&error).contains("you sent Bearer ***"), "{error}");
     let lines = events.lock().unwrap().join("\n");

@@ -9,7 +9,7 @@ use axum::http::header::{DATE, HeaderValue};
 use axum::middleware::map_response;
 use axum::response::Response;
 use insta::assert_snapshot;
-use riskform::api::{BaseUrl, Client, Credentials, Transport};
+use riskform::api::{BaseUrl, Client, ClientOptions, Credentials, Transport};
 use riskform::doctor::{ProbeResults, account_findings, probe_account};
 use riskform::model::finding::{CheckStatus, CheckedAccount, Finding};
 use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, RateLimit, Sandbox, Settings};
@@ -290,6 +290,7 @@ async fn examined(settings: Settings, change: fn(&mut Response)) -> Vec<Finding>
         Transport::in_process(router, Duration::from_secs(30)),
         BaseUrl::default(),
         Credentials::api_token(DEFAULT_TOKEN.into()).unwrap(),
+        ClientOptions::default(),
     );
     let account = Arc::new(CheckedAccount {
         id: RECORDED_ACCOUNT.parse().unwrap(),

@@ -52,7 +52,7 @@ pub(crate) async fn schema(args: SchemaArgs, output: &Output) -> Result<Exit, Co
     let text = match args.document {
         SchemaKind::Config if args.from_live => {
             let (account, client) = Session::account(&args.who, &args.connect, output)?;
-            let behaviors = client.reader().behaviors(&account.id).await?.value;
+            let behaviors = client.reader().behaviors(&account.id).await?;
             schema_with_behaviors(behaviors.keys())
         }
         _ if args.from_live => {

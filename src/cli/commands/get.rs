@@ -143,11 +143,11 @@ pub(crate) async fn run(args: GetArgs, output: &Output) -> Result<Exit, CommandE
     let (id, reader) = (&account.id, client.reader());
     match &args.resource {
         Resource::Behaviors(_) => {
-            let behaviors = reader.behaviors(id).await?.value;
+            let behaviors = reader.behaviors(id).await?;
             formats.write(output, |format| get::behaviors(id, &behaviors, format));
         }
         Resource::Integrations(_) => {
-            let mut integrations = reader.integrations(id).await?.value;
+            let mut integrations = reader.integrations(id).await?;
             integrations.sort_by_key(|integration| integration.id);
             formats.write(output, |format| {
                 get::integrations(id, &integrations, format)
@@ -157,7 +157,7 @@ pub(crate) async fn run(args: GetArgs, output: &Output) -> Result<Exit, CommandE
             let integration = match (&args.integration, &args.reference_id) {
                 (_, Some(reference)) => {
                     let found = reader.integration_by_reference(id, reference);
-                    found.await?.value
+                    found.await?
                 }
                 (wanted, None) => {
                     let wanted = wanted.as_deref().unwrap_or_default();
@@ -172,16 +172,16 @@ pub(crate) async fn run(args: GetArgs, output: &Output) -> Result<Exit, CommandE
                 since: args.since,
                 search: args.search.clone(),
             };
-            let users = reader.users(id).await?.value;
+            let users = reader.users(id).await?;
             let users = Users::new(users, &filter, args.privacy.privacy());
             formats.write(output, |format| users.render(id, format));
         }
         Resource::User(args) => {
             let user_id = match &args.user {
                 UserRef::Id(id) => *id,
-                UserRef::Email(email) => with_email(email, &reader.users(id).await?.value)?.user_id,
+                UserRef::Email(email) => with_email(email, &reader.users(id).await?)?.user_id,
             };
-            let user = reader.user(id, user_id).await?.value;
+            let user = reader.user(id, user_id).await?;
             let privacy = args.privacy.privacy();
             formats.write(output, |format| {
                 get::user(id, user_id, user.clone(), privacy, format)
@@ -200,13 +200,13 @@ async fn find_integration(
 ) -> Result<Integration, CommandError> {
     let (id, reader) = (&account.id, client.reader());
     if let Ok(integration) = wanted.parse() {
-        return Ok(reader.integration(id, integration).await?.value);
+        return Ok(reader.integration(id, integration).await?);
     }
     if wanted.contains("://") {
         let url: TenantUrl = wanted
             .parse()
             .map_err(|error| CommandError::new(ErrorKind::Usage, error))?;
-        let mut found = reader.integrations(id).await?.value;
+        let mut found = reader.integrations(id).await?;
         found.retain(|integration| integration.fields.tenant_url() == Some(&url));
         return match found.len() {
             1 => Ok(found.remove(0)),

@@ -139,7 +139,7 @@ async fn select_users(
 ) -> Result<SelectedUsers, CommandError> {
     let by_id_alone = levels.is_empty() && names.iter().all(|name| matches!(name, UserRef::Id(_)));
     let summary = match client.reader().users(account).await {
-        Ok(answer) => answer.value,
+        Ok(users) => users,
         // Resetting by ID does not need permission to read users.
         Err(error) if by_id_alone && is_permission_error(&error) => Vec::new(),
         Err(error) => return Err(error.into()),

@@ -76,7 +76,7 @@ struct CallResult<'a> {
 
 impl<'a> From<Result<&'a RequestIds, &'a ApiError>> for CallResult<'a> {
     fn from(result: Result<&'a RequestIds, &'a ApiError>) -> Self {
-        let ids = result.unwrap_or_else(ApiError::request_ids);
+        let ids = result.unwrap_or_else(|error| &error.request_ids);
         CallResult {
             outcome: match result {
                 Ok(_) => "done",

@@ -231,7 +231,7 @@ impl<'a> Simulation<'a> {
         let mut told = Reported::default();
         let mut planned = None;
         let connection = client(Transport::in_process(passage.service(), PATIENCE));
-        let stop = connection.writer().cancellation().clone();
+        let stop = connection.cancellation().clone();
         passage.begin(stop.clone(), self.stop);
         let stop_later = async {
             if let Some(StopAt::After(wait)) = self.stop {

@@ -135,7 +135,7 @@ pub fn client(transport: Transport) -> Client {
     };
     let base_url = "http://localhost/client/v4".parse().unwrap();
     let credentials = Credentials::api_token(DEFAULT_TOKEN.into()).unwrap();
-    Client::with_options(transport, base_url, credentials, options)
+    Client::new(transport, base_url, credentials, options)
 }
 
 /// Applies a plan without guards.
