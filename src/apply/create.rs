@@ -12,11 +12,11 @@ use tokio::time::Instant;
 use crate::api::{ApiError, ErrorKind, SendPermit, Writer};
 use crate::model::field::{Field, Fields};
 use crate::model::integration::{Integration, IntegrationId};
-use crate::plan::{Note, Operation};
+use crate::plan::{Note, Operation, OperationResult};
 
 use super::ApplyRun;
 use super::live::ReadAge;
-use super::result::{CreatedIntegration, OperationError, Outcome, SkipReason};
+use super::result::{OperationError, Outcome, SkipReason};
 use super::write_sender::{ApplyEvent, LOOKUP_INTERVAL, MIN_LOOKUP_TIME, WriteKind};
 
 /// Maximum time to retry the lookup if reads fail.
@@ -42,8 +42,8 @@ impl Created {
         }
     }
 
-    pub(super) fn result(&self) -> CreatedIntegration {
-        CreatedIntegration {
+    pub(super) fn result(&self) -> OperationResult {
+        OperationResult {
             id: self.integration.id,
             well_known_url: self.integration.well_known_url.clone(),
         }

@@ -37,9 +37,7 @@ use result::describe_settings;
 use write_sender::WriteSender;
 
 pub use reset::{ResetResult, reset};
-pub use result::{
-    ApplyResult, CreatedIntegration, OperationError, OperationReport, Outcome, SkipReason,
-};
+pub use result::{ApplyResult, OperationError, OperationReport, Outcome, SkipReason};
 pub use write_sender::{ApplyEvent, ApplyObserver, Write, WriteKind};
 
 /// Maximum number of concurrent operations per account.

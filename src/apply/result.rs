@@ -6,7 +6,7 @@ use crate::api::{ApiError, RequestIds};
 use crate::model::address::Address;
 use crate::model::field::{Field, Fields};
 use crate::model::integration::{IntegrationId, ReferenceId};
-use crate::plan::{AccountPlan, Action, Change, FieldChange, Note, OperationId};
+use crate::plan::{AccountPlan, Action, Change, FieldChange, Note, OperationId, OperationResult};
 
 use super::write_sender::is_of_other_account;
 
@@ -99,7 +99,7 @@ impl OperationReport {
 
 /// Outcome of an operation, or of one of its writes after retries.
 #[derive(Debug)]
-pub enum Outcome<T = Option<CreatedIntegration>> {
+pub enum Outcome<T = Option<OperationResult>> {
     /// Applied. An operation that creates has the new integration.
     Done(T),
     /// Rejected or not delivered: no change.
@@ -127,14 +127,6 @@ impl<T> Outcome<T> {
             Err(outcome) => outcome,
         }
     }
-}
-
-/// A created integration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreatedIntegration {
-    pub id: IntegrationId,
-    /// URL to enter in Okta's shared-signals settings.
-    pub well_known_url: String,
 }
 
 /// Error of an operation.

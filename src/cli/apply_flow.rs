@@ -30,7 +30,6 @@ use crate::plan::{
     changed_identity_providers, changes_since, live_digest, needs_identity_providers, plan,
     resolve_identity_providers,
 };
-use crate::report::text::RunText;
 use crate::report::{self, DetailLevel, OutputFormat, json};
 
 /// Source of a plan.
@@ -146,7 +145,7 @@ impl ApplyFlow<'_> {
 
     /// Shows the plan on standard output, or on standard error if standard output is for scripts.
     fn show(&self, formats: &Formats) {
-        let shown = RunText(&self.plan, DetailLevel::Grouped);
+        let shown = report::text(&self.plan, DetailLevel::Grouped);
         if formats.stdout == Some(OutputFormat::Text) {
             // An empty line separates the plan from the result.
             let gap = if self.has_changes() { "\n" } else { "" };

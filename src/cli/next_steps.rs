@@ -8,7 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::{AccountArgs, ConnectionArgs, DesiredStateArgs, FleetArgs, PathArgs};
 use crate::cli::io::output::Output;
 use crate::plan::{AccountPlan, Commands, Overrides, Run};
-use crate::report::view::accounts_with_problems;
+use crate::report::accounts_with_problems;
 
 /// Prints a follow-up command and its purpose, unless quiet, in a CI job or with JSON output.
 pub(crate) fn print(output: &Output, line: &str, purpose: &str) {

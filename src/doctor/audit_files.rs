@@ -2,7 +2,7 @@
 
 use crate::model::account::BehaviorDeclaration;
 use crate::model::finding::Finding;
-use crate::plan::{AccountPlan, Action, Change, Field, FieldChange, FieldValue};
+use crate::plan::{AccountPlan, Change, Field, FieldValue};
 
 pub(super) fn behaviors(plan: &AccountPlan) -> Vec<Finding> {
     let off = plan.changes.iter().filter(|change| is_off(change));
@@ -44,12 +44,13 @@ fn is_off(change: &Change) -> bool {
 pub(super) fn unlisted(plan: &AccountPlan) -> Vec<Finding> {
     let reported = plan.reported().map(|unlisted| {
         let address = &unlisted.address;
-        let tenant = tenant(&unlisted.field_changes());
+        let tenant = unlisted.fields.tenant_url();
+        let tenant = tenant.map_or_else(String::new, |url| format!(" ({url})"));
         Finding::fail(format!("{address}{tenant} is unlisted")).about(address)
     });
     let changes = plan.changes.iter();
     let changes = changes.filter(|change| change.origin.location.as_ref().is_none());
-    let changes = changes.map(|change| Finding::fail(difference(change)).about(&change.address));
+    let changes = changes.map(|change| Finding::fail(change.difference()).about(&change.address));
     let findings: Vec<Finding> = reported.chain(changes).collect();
     if !findings.is_empty() {
         return findings;
@@ -83,7 +84,7 @@ pub(super) fn drift(plan: &AccountPlan) -> Vec<Finding> {
         others.filter(|change| change.origin.location.as_ref().is_some() && !is_off(change));
     let findings: Vec<Finding> = others
         .map(|change| {
-            Finding::fail(difference(change))
+            Finding::fail(change.difference())
                 .about(&change.address)
                 .at(change.origin.location.as_ref())
         })
@@ -91,49 +92,5 @@ pub(super) fn drift(plan: &AccountPlan) -> Vec<Finding> {
     match findings.is_empty() {
         true => vec![Finding::pass("no other drift")],
         false => findings,
-    }
-}
-
-/// Describes the difference between the live and the declared state, such as `behavior.imp_travel is off, declared on`.
-pub fn difference(change: &Change) -> String {
-    let address = &change.address;
-    match change.action {
-        Action::Create => format!("{address} does not exist"),
-        Action::Delete => {
-            let tenant = tenant(&change.fields);
-            format!("{address}{tenant} is unlisted; apply will delete it")
-        }
-        Action::Update if change.origin.location.as_ref().is_none() => {
-            format!("{address} is unlisted and on; apply will disable it")
-        }
-        Action::Update | Action::Replace => {
-            let fields: Vec<String> = change.fields.iter().map(field_difference).collect();
-            format!("{address} {}", fields.join("; "))
-        }
-    }
-}
-
-/// Returns the live tenant URL in parentheses; empty for a behavior.
-fn tenant(fields: &[FieldChange]) -> String {
-    let tenant = fields.iter().find(|field| field.field == Field::TenantUrl);
-    let tenant = tenant.and_then(|field| field.before.as_ref());
-    tenant.map_or_else(String::new, |url| format!(" ({url})"))
-}
-
-fn field_difference(change: &FieldChange) -> String {
-    let shown = |value: &Option<FieldValue>| match (change.field, value) {
-        (_, None) => "(unset)".to_owned(),
-        (Field::Enabled, Some(FieldValue::Bool(true))) => "on".to_owned(),
-        (Field::Enabled, Some(FieldValue::Bool(false))) => "off".to_owned(),
-        (Field::Active, Some(FieldValue::Bool(true))) => "active".to_owned(),
-        (Field::Active, Some(FieldValue::Bool(false))) => "inactive".to_owned(),
-        (_, Some(value)) => value.to_string(),
-    };
-    let (live, declared) = (shown(&change.before), shown(&change.after));
-    match change.field {
-        Field::Enabled | Field::RiskLevel | Field::Active => {
-            format!("is {live}, declared {declared}")
-        }
-        field => format!("has {field} {live}, declared {declared}"),
     }
 }

@@ -18,7 +18,6 @@ use crate::model::finding::{CheckStatus, CheckedAccount, Finding};
 pub use audit::{
     AUDIT_CHECKS, AccountAudit, AuditCheck, AuditInput, AuditReport, AuditTotals, audit_findings,
 };
-pub use audit_files::difference;
 pub use checks::{CREDENTIALS, FILES, PROXY, account_findings, is_auth_check};
 pub use probe::{Probe, ProbeResults, ProxyInfo, probe_account};
 

@@ -8,7 +8,7 @@ use crate::model::address::Address;
 use crate::model::field::Fields;
 use crate::model::finding::FailureKind;
 use crate::plan::{Action, FieldChange, PlanError, sha256};
-use crate::report::view::accounts_with_problems;
+use crate::report::accounts_with_problems;
 
 use super::{CheckResult, Message, Outcome};
 

@@ -1,15 +1,10 @@
-//! The webhook payload: the accounts of a drift document that need attention.
+//! Notifications as JSON: the accounts of a drift check that need attention, for webhooks, and a message for Slack.
 
-use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::model::account::AccountId;
-use crate::model::address::Name;
-use crate::plan::{AccountError, Change, Note, PlanError, Run, Status, Totals, UnlistedResource};
-use crate::report::slack::{self, SlackEscaped};
-use crate::report::summary::Summary;
-use crate::report::view::accounts_with_problems;
+use crate::plan::Run;
+use crate::report::slack;
+use crate::report::{DetailLevel, View, accounts_with_problems};
 
 use super::{CheckResult, Message, Outcome};
 
@@ -19,121 +14,50 @@ pub const NOTIFICATION_FORMAT: &str = "riskform.notification/1";
 /// Maximum number of accounts in a payload, since receivers limit the size of a body.
 const MAX_ACCOUNTS: usize = 100;
 
-/// The body of a generic webhook.
-#[derive(Serialize)]
-struct Notification<'a> {
-    format: &'static str,
-    outcome: Outcome,
-    text: String,
-    subject: String,
-    run_url: Option<&'a str>,
-    next: Option<&'a str>,
-    riskform_version: &'static str,
-    base_url: Option<&'a str>,
-    created_at: Option<Timestamp>,
-    error: Option<RunError<'a>>,
-    summary: Option<Totals>,
-    accounts: Vec<Account<'a>>,
-    accounts_omitted: usize,
-}
-
-/// Error of a run without accounts.
-#[derive(Serialize)]
-struct RunError<'a> {
-    kind: &'a str,
-    message: &'a str,
-    help: Option<&'a str>,
-}
-
-/// An account with drift or an error.
-#[derive(Serialize)]
-struct Account<'a> {
-    account_id: &'a AccountId,
-    name: Option<&'a Name>,
-    source: &'a str,
-    status: Status,
-    error: Option<&'a AccountError>,
-    ambiguous: &'a [PlanError],
-    changes: &'a [Change],
-    unlisted: Vec<&'a UnlistedResource>,
-    notes: &'a [Note],
-}
-
 /// Returns the JSON body for webhooks. Omits unchanged accounts and full configurations.
 pub(super) fn webhook_payload(message: &Message<'_>) -> String {
-    let mut notification = Notification {
-        format: NOTIFICATION_FORMAT,
-        outcome: message.outcome,
-        text: headline(message),
-        subject: subject(message),
-        run_url: message.run_url,
-        next: message.next,
-        riskform_version: env!("CARGO_PKG_VERSION"),
-        base_url: None,
-        created_at: None,
-        error: None,
-        summary: None,
-        accounts: Vec::new(),
-        accounts_omitted: 0,
-    };
-    match message.finding {
-        CheckResult::Accounts(document) => fill(&mut notification, document),
+    let (run, error) = match message.finding {
+        CheckResult::Accounts(run) => (Some(run), Value::Null),
         CheckResult::Failed {
             kind,
             message,
             help,
-        } => {
-            notification.error = Some(RunError {
-                kind,
-                message,
-                help,
-            });
-        }
-    }
-    serde_json::to_string(&notification).expect("a notification has string keys only")
-}
-
-fn fill<'a>(notification: &mut Notification<'a>, document: &'a Run) {
-    let mut noteworthy = accounts_with_problems(document).into_iter();
-    notification.base_url = Some(&document.base_url);
-    notification.created_at = Some(document.created_at);
-    notification.summary = Some(document.totals());
-    notification.accounts = noteworthy
-        .by_ref()
-        .take(MAX_ACCOUNTS)
-        .map(|account| Account {
-            account_id: &account.account_id,
-            name: account.name.as_ref(),
-            source: &account.source,
-            status: account.status,
-            error: account.error.as_ref(),
-            ambiguous: &account.errors,
-            changes: &account.changes,
-            unlisted: account.reported().collect(),
-            notes: &account.notes,
+        } => (
+            None,
+            json!({ "kind": kind, "message": message, "help": help }),
+        ),
+    };
+    let [title, in_accounts, subject] = titles(message, view(message).as_ref());
+    let accounts = run.map(accounts_with_problems).unwrap_or_default();
+    let shown = accounts.iter().take(MAX_ACCOUNTS).map(|account| {
+        json!({
+            "account_id": account.account_id,
+            "name": account.name,
+            "source": account.source,
+            "status": account.status,
+            "error": account.error,
+            "ambiguous": account.errors,
+            "changes": account.changes,
+            "unlisted": account.reported().collect::<Vec<_>>(),
+            "notes": account.notes,
         })
-        .collect();
-    notification.accounts_omitted = noteworthy.count();
-}
-
-/// Returns the message in one line.
-fn headline(message: &Message<'_>) -> String {
-    match message.finding {
-        CheckResult::Failed { .. } => "riskform: drift check failed".to_owned(),
-        CheckResult::Accounts(run) => match (message.outcome, run.accounts.len()) {
-            (Outcome::Resolved, 1) => "riskform: 1 account as declared again".to_owned(),
-            (Outcome::Resolved, all) => format!("riskform: all {all} accounts as declared again"),
-            _ => Summary::of(run).title,
-        },
-    }
-}
-
-/// Returns the message in one line, with the names of the most severe accounts.
-fn subject(message: &Message<'_>) -> String {
-    match (message.finding, message.outcome) {
-        (CheckResult::Accounts(run), Outcome::Drift | Outcome::Error) => Summary::of(run).subject,
-        _ => headline(message),
-    }
+    });
+    let notification = json!({
+        "format": NOTIFICATION_FORMAT,
+        "outcome": message.outcome,
+        "text": title + &in_accounts,
+        "subject": subject,
+        "run_url": message.run_url,
+        "next": message.next,
+        "riskform_version": env!("CARGO_PKG_VERSION"),
+        "base_url": run.map(|run| &run.base_url),
+        "created_at": run.map(|run| run.created_at),
+        "error": error,
+        "summary": run.map(Run::totals),
+        "accounts": shown.collect::<Vec<_>>(),
+        "accounts_omitted": accounts.len().saturating_sub(MAX_ACCOUNTS),
+    });
+    notification.to_string()
 }
 
 /// Returns the JSON body for Slack's incoming webhooks.
@@ -143,35 +67,59 @@ pub(super) fn slack_payload(message: &Message<'_>) -> String {
         Outcome::Drift => ":warning:",
         Outcome::Error => ":x:",
     };
-    let lines = match message.finding {
-        CheckResult::Accounts(run) => slack::lines(run),
-        CheckResult::Failed { message, help, .. } => {
+    let view = view(message);
+    let lines = match (&view, message.finding) {
+        (Some(view), _) => slack::lines(view),
+        (None, CheckResult::Failed { message, help, .. }) => {
             let lines = std::iter::once(message).chain(help);
-            lines.map(|line| SlackEscaped(line).to_string()).collect()
+            lines.map(slack::escaped).collect()
+        }
+        (None, CheckResult::Accounts(_)) => Vec::new(),
+    };
+    let [title, in_accounts, _] = titles(message, view.as_ref());
+    let title = [symbol, &title, &in_accounts];
+    let text = slack::text(title, &lines, message.next, message.run_url);
+    json!({ "text": text, "unfurl_links": false, "unfurl_media": false }).to_string()
+}
+
+fn view(message: &Message<'_>) -> Option<View> {
+    match message.finding {
+        CheckResult::Accounts(run) => Some(View::new(run, DetailLevel::Grouped)),
+        CheckResult::Failed { .. } => None,
+    }
+}
+
+/// Returns the result in one line, the number of accounts, and the result with the names of the most severe accounts.
+fn titles(message: &Message<'_>, view: Option<&View>) -> [String; 3] {
+    let title = match (view, message.outcome) {
+        (None, _) => "riskform: drift check failed".to_owned(),
+        (Some(view), Outcome::Resolved) if view.accounts == 1 => {
+            "riskform: 1 account as declared again".to_owned()
+        }
+        (Some(view), Outcome::Resolved) => {
+            format!("riskform: all {} accounts as declared again", view.accounts)
+        }
+        (Some(view), _) => {
+            let summary = &view.summary;
+            return [&summary.title, &summary.in_accounts, &summary.subject].map(Clone::clone);
         }
     };
-    let text = slack::text(
-        symbol,
-        &headline(message),
-        &lines,
-        message.next,
-        message.run_url,
-    );
-    json!({ "text": text, "unfurl_links": false, "unfurl_media": false }).to_string()
+    [title.clone(), String::new(), title]
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use std::sync::Arc;
 
-    use jiff::civil::date;
-    use serde_json::{Value, json};
-
     use super::*;
     use crate::model::account::UnlistedPolicy;
     use crate::model::account::{DesiredAccount, Guards, Unlisted};
     use crate::model::context::Context;
-    use crate::plan::{FailureKind, Fields, Format, Options, Origin, Unchanged, plan};
+    use crate::plan::{
+        AccountError, Change, FailureKind, Fields, Format, Options, Origin, Status, Unchanged,
+        UnlistedResource, plan,
+    };
+    use jiff::civil::date;
 
     /// Three accounts: one drifted, one as declared, one that failed.
     pub(in crate::notify) fn document() -> Run {
@@ -273,7 +221,9 @@ pub(super) mod tests {
     fn the_headline_counts_what_was_found() {
         let mut document = document();
         let headline = |outcome, document: &Run| {
-            super::headline(&message(outcome, CheckResult::Accounts(document)))
+            let message = message(outcome, CheckResult::Accounts(document));
+            let [title, in_accounts, _] = titles(&message, view(&message).as_ref());
+            title + &in_accounts
         };
         assert_eq!(
             headline(Outcome::Error, &document),

@@ -227,6 +227,51 @@ impl Change {
     }
 }
 
+impl Change {
+    /// Describes how the live state differs from the declared one, such as `behavior.imp_travel is off, declared on`.
+    pub fn difference(&self) -> String {
+        format!("{} {}", self.address, self.differences().join("; "))
+    }
+
+    /// Returns each difference of the live state from the declared one, such as `is off, declared on`.
+    pub fn differences(&self) -> Vec<String> {
+        match self.action {
+            Action::Create => vec!["is missing".to_owned()],
+            Action::Delete => {
+                let tenant = self.before.as_ref().and_then(Fields::tenant_url);
+                let tenant = tenant.map_or_else(String::new, |url| format!(" ({url})"));
+                vec![format!("is unlisted{tenant}; apply will delete it")]
+            }
+            Action::Update if self.origin.location.is_none() => {
+                vec!["is unlisted and on; apply will disable it".to_owned()]
+            }
+            Action::Update | Action::Replace => {
+                let mut fields: Vec<&FieldChange> = self.fields.iter().collect();
+                fields.sort_by_key(|change| change.field == Field::ReferenceId);
+                fields.into_iter().map(field_difference).collect()
+            }
+        }
+    }
+}
+
+fn field_difference(change: &FieldChange) -> String {
+    let shown = |value: &Option<FieldValue>| match (change.field, value) {
+        (_, None) => "(unset)".to_owned(),
+        (Field::Enabled, Some(FieldValue::Bool(true))) => "on".to_owned(),
+        (Field::Enabled, Some(FieldValue::Bool(false))) => "off".to_owned(),
+        (Field::Active, Some(FieldValue::Bool(true))) => "active".to_owned(),
+        (Field::Active, Some(FieldValue::Bool(false))) => "inactive".to_owned(),
+        (_, Some(value)) => value.to_string(),
+    };
+    let (live, declared) = (shown(&change.before), shown(&change.after));
+    match change.field {
+        Field::Enabled | Field::RiskLevel | Field::Active => {
+            format!("is {live}, declared {declared}")
+        }
+        field => format!("has {field} {live}, declared {declared}"),
+    }
+}
+
 /// Describes a change of the live state: `behavior.imp_travel: enabled changed from true to false`.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

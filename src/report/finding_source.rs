@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::code::{DiagnosticCode, Severity};
 use crate::config::diagnostic::{Diagnostics, Label};
-use crate::doctor::{AUDIT_CHECKS, difference};
+use crate::doctor::AUDIT_CHECKS;
 use crate::model::address::Address;
 use crate::model::finding::{CheckStatus, Finding};
 use crate::model::location::Location;
@@ -143,7 +143,7 @@ fn account_findings(run: &Run, plan: &AccountPlan) -> Vec<Finding> {
         Finding {
             check: rule(change),
             details: fields.into_iter().chain(authors).collect(),
-            ..Finding::fail(difference(change))
+            ..Finding::fail(change.difference())
                 .about(&change.address)
                 .at(change.origin.location.as_ref())
         }

@@ -6,26 +6,15 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use serde::Serialize;
 
-use crate::plan::{Format, Run};
+use crate::plan::Run;
 
 use super::markdown::capitalized;
 use super::view::{DetailLevel, View};
 
 /// Returns a plan or drift as a page.
 pub(super) fn page(run: &Run) -> String {
-    let view = View::new(run, DetailLevel::Grouped);
-    render(
-        include_str!("page.html"),
-        context! {
-            style => STYLE,
-            unchanged => match run.format {
-                Format::Drift => "as declared",
-                Format::Plan | Format::Apply => "without changes",
-            },
-            evidence => run.evidence.clone().unwrap_or_default().line(run.created_at, &run.base_url),
-            view => Value::from(Serde(view)),
-        },
-    )
+    let view = Value::from(Serde(View::new(run, DetailLevel::Grouped)));
+    render(include_str!("page.html"), context! { style => STYLE, view })
 }
 
 /// Style of all pages.

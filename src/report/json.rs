@@ -8,7 +8,7 @@ use crate::apply::{ApplyResult, OperationReport, Outcome};
 use crate::config::diagnostic::Diagnostics;
 use crate::model::account::DesiredAccount;
 use crate::model::text::escape_invisible_json;
-use crate::plan::{Format, OperationOutcome, OperationResult, OperationStatus, Run};
+use crate::plan::{Format, OperationOutcome, OperationStatus, Run};
 
 /// Format of an error.
 pub const ERROR_FORMAT: &str = "riskform.error/1";
@@ -31,42 +31,24 @@ pub fn applied(plan: &Run, applied: &[Option<ApplyResult>], created_at: Timestam
 }
 
 fn end(executed: &OperationReport) -> OperationStatus {
-    let OperationReport {
-        operation: _,
-        outcome,
-        attempts: _,
-        wrote: _,
-        request_ids,
-    } = executed;
-    let mut end = OperationStatus {
-        outcome: OperationOutcome::Done,
-        result: None,
-        audit_log_id: request_ids.audit_log_id.clone(),
-        cf_ray: request_ids.ray.clone(),
-        error: None,
-        help: None,
+    use OperationOutcome::{Done, Failed, NotAttempted, Unknown};
+    let (outcome, error, help) = match &executed.outcome {
+        Outcome::Done(_) => (Done, None, None),
+        Outcome::Failed(error) => (Failed, Some(error.to_string()), error.help()),
+        Outcome::Unknown(error) => (Unknown, Some(error.to_string()), error.help()),
+        Outcome::NotAttempted(reason) => (NotAttempted, Some(reason.to_string()), None),
     };
-    match outcome {
-        Outcome::Done(made) => {
-            end.result = made.as_ref().map(|made| OperationResult {
-                id: made.id,
-                well_known_url: made.well_known_url.clone(),
-            });
-        }
-        Outcome::Failed(failure) | Outcome::Unknown(failure) => {
-            end.outcome = match outcome {
-                Outcome::Unknown(_) => OperationOutcome::Unknown,
-                _ => OperationOutcome::Failed,
-            };
-            end.error = Some(failure.to_string());
-            end.help = failure.help();
-        }
-        Outcome::NotAttempted(reason) => {
-            end.outcome = OperationOutcome::NotAttempted;
-            end.error = Some(reason.to_string());
-        }
+    OperationStatus {
+        outcome,
+        error,
+        help,
+        result: match &executed.outcome {
+            Outcome::Done(created) => created.clone(),
+            _ => None,
+        },
+        audit_log_id: executed.request_ids.audit_log_id.clone(),
+        cf_ray: executed.request_ids.ray.clone(),
     }
-    end
 }
 
 /// Returns a document as JSON with a final line break, safe for terminals.

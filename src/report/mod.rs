@@ -6,7 +6,6 @@
 //! [`view`] selects, groups and sorts what people read; `text`, `markdown`, `html` and `slack` only render it. `sarif`, `junit` and
 //! `prometheus` are for other programs, `diff` shows files before and after.
 
-mod apply;
 pub mod attribution;
 mod diff;
 mod finding_source;
@@ -14,37 +13,39 @@ mod findings;
 mod format;
 pub mod get;
 mod html;
+mod item;
 pub mod json;
 mod junit;
 mod markdown;
 mod prometheus;
+mod prose;
 mod reset;
 mod sarif;
 pub mod schema;
 pub mod slack;
 pub mod style;
-pub mod summary;
+mod summary;
 mod table;
-pub mod text;
-pub mod view;
+mod text;
+mod view;
 
 use crate::config::diagnostic::Diagnostics;
 use crate::doctor::AuditReport;
 use crate::model::account::DesiredAccount;
 use crate::model::finding::Finding;
 use crate::model::text::pluralize;
-use crate::plan::{Format, Run};
+use crate::plan::Run;
 
 use finding_source::{DRIFT_RULES, audit_rules, diagnostic_findings, drift_findings, file_rules};
 
-use text::{ApplyText, RunText};
-
 pub use findings::{audit_markdown, doctor};
 pub use format::OutputFormat;
+pub use item::accounts_with_problems;
 pub use markdown::{MAX_COMMENT_BYTES, MAX_JOB_SUMMARY_BYTES, markdown};
 pub use prometheus::RunMetrics;
 pub use reset::ResetText;
-pub use view::DetailLevel;
+pub use text::text;
+pub use view::{DetailLevel, View};
 
 /// Returns the path of a file relative to its repository.
 pub type RepositoryPaths<'a> = &'a dyn Fn(&str) -> String;
@@ -59,10 +60,7 @@ pub fn run(
     paths: RepositoryPaths<'_>,
 ) -> String {
     match format {
-        OutputFormat::Text | OutputFormat::Table if run.format == Format::Apply => {
-            ApplyText(run).to_string()
-        }
-        OutputFormat::Text | OutputFormat::Table => RunText(run, detail).to_string(),
+        OutputFormat::Text | OutputFormat::Table => text(run, detail),
         OutputFormat::Json | OutputFormat::Yaml => run.to_json(),
         OutputFormat::Markdown => markdown(run, MAX_COMMENT_BYTES),
         OutputFormat::Diff => diff::diff(run),

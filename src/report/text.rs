@@ -1,221 +1,200 @@
 //! The view as text for a terminal. Colors only repeat symbols and words.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write};
 
 use anstyle::Style;
 
-use crate::plan::Run;
+use crate::plan::{Format, Run};
 
-use super::apply::{self, WellKnownUrls};
+use super::item::{Item, Severity, UNLISTED_INTEGRATION};
 use super::style;
-use super::view::{DetailLevel, Item, Section, Severity, View};
+use super::view::{DetailLevel, Section, View};
 
 /// Column of words such as `weakens`.
 const STATUS_COLUMN: usize = 63;
 
-/// A plan or drift.
-pub struct RunText<'a>(pub &'a Run, pub DetailLevel);
-
-impl fmt::Display for RunText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RunText(run, detail) = self;
-        let view = View::new(run, *detail);
-        // The error of a single account is the error of the run, and its violations are at the end.
-        let is_single = view.accounts == 1;
-        let (violations, rest): (Vec<&Item>, Vec<&Item>) = view
-            .sections
-            .iter()
-            .filter(|_| is_single)
-            .flat_map(|section| &section.items)
-            .partition(|item| item.severity == Severity::Blocked);
-        for one in &view.sections {
-            match is_single {
-                true if rest.iter().all(|item| item.severity == Severity::Failed) => {}
-                true => section(f, one, &rest)?,
-                false => section(f, one, &one.items.iter().collect::<Vec<_>>())?,
-            }
-        }
-        let (bold, red) = (style::HEADING, style::ERROR);
-        let summary = &view.summary;
-        if !summary.headline.is_empty() {
-            let headline = &summary.headline;
-            let line = summary.line();
-            let line = line.strip_prefix(headline).unwrap_or_default();
-            writeln!(f, "{bold}{headline}{bold:#}{line}")?;
-        }
-        for remark in &summary.remarks {
-            let yellow = style::WARNING;
-            writeln!(f, "{yellow}{remark}{yellow:#}")?;
-        }
-        for failure in &summary.failures {
-            writeln!(f, "{red}{failure}{red:#}")?;
-        }
-        violations.iter().try_for_each(|item| blocked(f, item, ""))
-    }
+/// Returns a plan, drift or the result of an apply as text.
+pub fn text(run: &Run, detail: DetailLevel) -> String {
+    let mut text = String::new();
+    let view = View::new(run, detail);
+    let written = match run.format {
+        Format::Plan | Format::Drift => differences(&mut text, &view),
+        Format::Apply => results(&mut text, run, &view),
+    };
+    written.expect("writing to a string cannot fail");
+    text
 }
 
-/// The result of each account after an apply.
-pub struct ApplyText<'a>(pub &'a Run);
-
-impl fmt::Display for ApplyText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ApplyText(run) = self;
-        // An empty plan was already reported.
-        if run
-            .accounts
-            .iter()
-            .all(|account| account.problems.is_none())
-        {
-            return Ok(());
+fn differences(text: &mut String, view: &View) -> fmt::Result {
+    // The error of a single account is the error of the run, and its violations are at the end.
+    let is_single = view.accounts == 1;
+    let is_last = |item: &&Item| is_single && item.severity == Severity::Blocked;
+    for section in &view.sections {
+        let items = section.items.iter().filter(|item| !is_last(item));
+        let items: Vec<&Item> = items.collect();
+        if !is_single || !items.iter().all(|item| item.is_account_error()) {
+            write_section(text, section, &items)?;
         }
-        let view = View::new(run, DetailLevel::Grouped);
-        let color = match apply::is_complete(run) {
-            true => style::SUCCESS,
-            false => style::ERROR,
+    }
+    let summary = &view.summary;
+    if !summary.headline.is_empty() {
+        totals(text, view, style::HEADING)?;
+    }
+    let yellow = style::WARNING;
+    for remark in &summary.remarks {
+        writeln!(text, "{yellow}{remark}{yellow:#}")?;
+    }
+    let mut violations = view.items().map(|(_, item)| item).filter(is_last);
+    violations.try_for_each(|item| write_item(text, item, ""))
+}
+
+/// Writes the headline and the numbers.
+fn totals(text: &mut String, view: &View, color: Style) -> fmt::Result {
+    let (headline, totals) = (&view.summary.headline, &view.summary.totals);
+    writeln!(text, "{color}{headline}{color:#}{totals}")
+}
+
+/// Writes the result of an apply. An empty plan was already reported, as were the errors and violations of accounts.
+fn results(text: &mut String, run: &Run, view: &View) -> fmt::Result {
+    if run.accounts.iter().all(|one| one.problems.is_none()) {
+        return Ok(());
+    }
+    let is_complete = view.summary.headline.ends_with(" complete");
+    let color = if is_complete {
+        style::SUCCESS
+    } else {
+        style::ERROR
+    };
+    totals(text, view, color)?;
+    let mut helps: BTreeSet<&str> = BTreeSet::new();
+    let rows = view.items().filter(|(_, item)| item.symbol.is_empty());
+    for (section, item) in rows {
+        let Item {
+            label, sentence, ..
+        } = item;
+        let accounts = match (view.accounts, section.accounts.as_slice()) {
+            (1, _) => String::new(),
+            (_, [account]) => format!("{account}: "),
+            _ => format!("{}: ", section.heading),
         };
-        let (line, headline) = (view.summary.line(), &view.summary.headline);
-        let line = line.strip_prefix(headline.as_str()).unwrap_or_default();
-        writeln!(f, "{color}{headline}{color:#}{line}")?;
-        let mut helps: BTreeSet<&str> = BTreeSet::new();
-        let needs_rows = apply::needs_rows(run);
-        let rows = view.sections.iter().flat_map(|section| {
-            // The plan has shown the errors and violations of accounts.
-            let items = section.items.iter().filter(|item| item.symbol.is_empty());
-            items.map(move |item| (section, item))
-        });
-        for (section, item) in rows {
-            let Item {
-                label, sentence, ..
-            } = item;
-            let accounts = match (view.accounts, section.accounts.as_slice()) {
-                (1, _) => String::new(),
-                (_, [account]) => format!("{account}: "),
-                _ => format!("{}: ", section.heading),
-            };
-            if needs_rows || *label == "warning" {
-                writeln!(f, "  {label:13}  {accounts}{sentence}")?;
-            }
-            helps.extend(item.help.as_deref());
+        if view.summary.has_unfinished || *label == "warning" {
+            writeln!(text, "  {label:13}  {accounts}{sentence}")?;
         }
-        helps
-            .iter()
-            .try_for_each(|help| writeln!(f, "  help: {help}"))?;
-        write!(f, "{}", WellKnownUrls(run))
+        helps.extend(item.help.as_deref());
     }
+    for help in helps {
+        writeln!(text, "  help: {help}")?;
+    }
+    let urls = &view.well_known_urls;
+    if !urls.is_empty() {
+        writeln!(text, "\n{}", view.url_heading())?;
+    }
+    let width = urls.iter().map(|(name, _)| name.chars().count()).max();
+    let width = width.unwrap_or_default();
+    urls.iter()
+        .try_for_each(|(name, url)| writeln!(text, "  {name:width$}  {url}"))
 }
 
-fn section(f: &mut fmt::Formatter<'_>, section: &Section, items: &[&Item]) -> fmt::Result {
+fn write_section(text: &mut String, section: &Section, items: &[&Item]) -> fmt::Result {
     let bold = style::HEADING;
-    write!(f, "{bold}{}{bold:#}", section.heading)?;
+    write!(text, "{bold}{}{bold:#}", section.heading)?;
     match &section.account {
-        Some((id, file)) if id.is_empty() => write!(f, "  {file}")?,
-        Some((id, file)) => write!(f, " ({id})  {file}")?,
+        Some((id, file)) if id.is_empty() => write!(text, "  {file}")?,
+        Some((id, file)) => write!(text, " ({id})  {file}")?,
         None => {}
     }
-    let is_failed = items.iter().all(|item| item.severity == Severity::Failed);
-    f.write_str(if is_failed { "\n" } else { "\n\n" })?;
-    let mut previous: Option<&Item> = None;
-    for one in items {
-        let is_apart = previous.is_some_and(|previous| {
-            previous.severity == Severity::Ambiguous
-                || (previous.severity != one.severity && one.severity == Severity::Note)
+    let is_failed = items.iter().all(|item| item.is_account_error());
+    text.push_str(if is_failed { "\n" } else { "\n\n" });
+    for (index, item) in items.iter().enumerate() {
+        let is_apart = index.checked_sub(1).is_some_and(|previous| {
+            let previous = items[previous].severity;
+            previous == Severity::Ambiguous
+                || (previous != item.severity && item.severity == Severity::Note)
         });
         if is_apart {
-            writeln!(f)?;
+            text.push('\n');
         }
-        item(f, one)?;
-        previous = Some(one);
+        write_item(text, item, "  ")?;
     }
-    writeln!(f)
+    writeln!(text)
 }
 
-fn item(f: &mut fmt::Formatter<'_>, item: &Item) -> fmt::Result {
+fn write_item(text: &mut String, item: &Item, indent: &str) -> fmt::Result {
     let (red, yellow) = (style::ERROR, style::WARNING);
-    match (item.severity, item.label) {
-        (Severity::Failed, _) => writeln!(f, "  {red}error{red:#}: {}", item.sentence)?,
-        (Severity::Blocked, _) => return blocked(f, item, "  "),
-        (Severity::Weaker, "warning") => {
-            writeln!(f, "{yellow}Warning{yellow:#}: {}.\n", item.sentence)?;
-        }
-        (_, "warning") => writeln!(f, "  {yellow}warning{yellow:#}: {}", item.sentence)?,
-        (_, "note") => writeln!(f, "  note: {}", item.sentence)?,
-        _ => resource(f, item)?,
-    }
-    if let Some(help) = &item.help {
-        let indent = if item.severity == Severity::Ambiguous {
-            "      "
-        } else {
-            "  "
-        };
-        writeln!(f, "{indent}help: {help}")?;
-    }
-    Ok(())
-}
-
-fn blocked(f: &mut fmt::Formatter<'_>, item: &Item, indent: &str) -> fmt::Result {
-    let red = style::ERROR;
-    let space = if item.title.is_empty() { "" } else { " " };
     let Item {
-        title, sentence, ..
+        label,
+        title,
+        sentence,
+        ..
     } = item;
-    writeln!(f, "{indent}{red}Blocked{red:#}: {title}{space}{sentence}.")?;
-    match &item.help {
-        Some(help) => writeln!(f, "{indent}  help: {help}"),
-        None => Ok(()),
+    match (item.severity, *label) {
+        (Severity::Failed, _) => writeln!(text, "{indent}{red}error{red:#}: {sentence}")?,
+        (Severity::Blocked, _) => {
+            let space = if title.is_empty() { "" } else { " " };
+            writeln!(
+                text,
+                "{indent}{red}Blocked{red:#}: {title}{space}{sentence}."
+            )?;
+        }
+        (Severity::Weaker, "warning") => {
+            writeln!(text, "{yellow}Warning{yellow:#}: {sentence}.\n")?;
+        }
+        (Severity::Note, "warning") => {
+            writeln!(text, "{indent}{yellow}warning{yellow:#}: {sentence}")?
+        }
+        (Severity::Note, _) => writeln!(text, "{indent}note: {sentence}")?,
+        _ => write_resource(text, item)?,
+    }
+    match (&item.help, item.severity) {
+        (None, _) => Ok(()),
+        (Some(help), Severity::Ambiguous) => writeln!(text, "      help: {help}"),
+        (Some(help), Severity::Blocked) => writeln!(text, "{indent}  help: {help}"),
+        (Some(help), _) => writeln!(text, "{indent}help: {help}"),
     }
 }
 
-fn resource(f: &mut fmt::Formatter<'_>, item: &Item) -> fmt::Result {
-    let color = color(item);
-    let mut title = item.title.clone();
-    if let Some(origin) = &item.origin {
-        title.push_str(&format!("  ({origin})"));
-    }
+fn write_resource(text: &mut String, item: &Item) -> fmt::Result {
+    let color = match (item.severity, item.label, item.symbol) {
+        (Severity::Ambiguous | Severity::Weaker, _, _) | (_, UNLISTED_INTEGRATION, _) => {
+            style::ERROR
+        }
+        (Severity::Integration, _, _) => style::SUCCESS,
+        (_, _, "?") => style::DIM,
+        _ => style::WARNING,
+    };
+    let Item {
+        symbol,
+        title,
+        status,
+        ..
+    } = item;
     if !title.is_empty() {
-        write!(f, "  {color}{}{color:#} {title}", item.symbol)?;
+        let line = format!("  {color}{symbol}{color:#} {title}");
         let gap = STATUS_COLUMN
             .saturating_sub(4 + title.chars().count())
             .max(2);
-        match item.status.as_str() {
-            "" => writeln!(f)?,
-            status => writeln!(f, "{:gap$}{color}{status}{color:#}", "")?,
+        match status.is_empty() {
+            true => writeln!(text, "{line}")?,
+            false => writeln!(text, "{line}{:gap$}{color}{status}{color:#}", "")?,
         }
     }
-    let names = item.fields.iter().map(|(name, _)| name.len() + 2);
-    let width = names.fold(12, usize::max);
-    for (name, value) in &item.fields {
-        writeln!(f, "      {name:width$}{value}")?;
-    }
     for line in &item.lines {
-        writeln!(f, "      {line}")?;
+        writeln!(text, "      {line}")?;
     }
     for fact in &item.facts {
-        let hint = if fact.varies {
-            "; --expand shows each account"
-        } else {
-            ""
+        let hint = match fact.varies {
+            true => "; --expand shows each account",
+            false => "",
         };
-        writeln!(f, "      {fact}{hint}")?;
+        writeln!(text, "      {fact}{hint}")?;
     }
     if let Some(resolution) = &item.resolution {
-        writeln!(f, "      to delete it:  {}", resolution.delete)?;
-        writeln!(f, "      to keep it, add to {}:", resolution.file)?;
+        writeln!(text, "      to delete it:  {}", resolution.delete)?;
+        writeln!(text, "      to keep it, add to {}:", resolution.file)?;
         for line in &resolution.yaml {
-            writeln!(f, "        {line}")?;
+            writeln!(text, "        {line}")?;
         }
     }
     Ok(())
-}
-
-fn color(item: &Item) -> Style {
-    match (item.severity, item.symbol) {
-        (Severity::Ambiguous, _) => style::ERROR,
-        (Severity::Weaker | Severity::Integration, _) => match item.label {
-            "weaker" | "weakens" | "unlisted integration" => style::ERROR,
-            _ => style::SUCCESS,
-        },
-        (_, "?") => style::DIM,
-        _ => style::WARNING,
-    }
 }

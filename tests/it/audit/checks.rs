@@ -311,7 +311,7 @@ const CASES: &[Case] = &[
             }));
         },
         "fail: behavior.sentinel_one is unlisted and on; apply will disable it\n\
-         fail: integration[22222222-2222-4222-8222-222222222222] (https://old.okta.com) is unlisted; apply will delete it",
+         fail: integration[22222222-2222-4222-8222-222222222222] is unlisted (https://old.okta.com); apply will delete it",
     ),
     (
         "unlisted",

@@ -221,7 +221,7 @@ fn drift_as_junit() {
           <failure message="behavior.imp_travel is off, declared on" type="weaker">declared at tests/fixtures/report/production.yaml:5:3</failure>
         </testcase>
         <testcase name="integration.corporate-okta" classname="production">
-          <failure message="integration.corporate-okta does not exist" type="weaker">integration_type: Okta
+          <failure message="integration.corporate-okta is missing" type="weaker">integration_type: Okta
     tenant_url: https://corp.okta.com
     reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057
     active: true
@@ -336,9 +336,9 @@ fn drift_as_sarif_points_to_the_lines_that_declare_it() {
             )
         })
         .collect();
-    assert_snapshot!(lines.join("\n"), @"
+    assert_snapshot!(lines.join("\n"), @r#"
     error tests/fixtures/report/production.yaml:5 production: behavior.imp_travel is off, declared on
-    error tests/fixtures/report/production.yaml:9 production: integration.corporate-okta does not exist
+    error tests/fixtures/report/production.yaml:9 production: integration.corporate-okta is missing
     integration_type: Okta
     tenant_url: https://corp.okta.com
     reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057
@@ -349,7 +349,7 @@ fn drift_as_sarif_points_to_the_lines_that_declare_it() {
     tenant_url: https://old.okta.com
     reference_id: (unset)
     active: true
-    ");
+    "#);
     let invocation = &run["invocations"][0];
     assert_eq!(invocation["executionSuccessful"], false);
     let notification = &invocation["toolExecutionNotifications"][0];
