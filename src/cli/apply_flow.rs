@@ -93,6 +93,9 @@ impl ApplyFlow<'_> {
         formats: Formats,
         auto_approve: bool,
     ) -> Result<Exit, CommandError> {
+        if self.source == PlanSource::SavedPlan {
+            self.read_policies_again().await;
+        }
         self.show(&formats);
         // A saved plan may be stale, so check before asking for approval.
         if self.source == PlanSource::SavedPlan && !self.is_blocked() {
@@ -125,7 +128,7 @@ impl ApplyFlow<'_> {
 
     /// Plans the accounts of a saved plan again with their current Access policies wherever `policies: deny` holds: the policies in the
     /// file may be outdated, and the limits of this run may differ from those of the plan.
-    pub(crate) async fn read_policies_again(&mut self) {
+    async fn read_policies_again(&mut self) {
         let session = self.session;
         let accounts = std::mem::take(&mut self.plan.accounts);
         self.plan.accounts = stream::iter(accounts)

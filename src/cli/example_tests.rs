@@ -22,12 +22,8 @@ fn every_command_line_in_the_examples_is_one() {
             Some(_) | None => text,
         };
         for words in command_lines(&code) {
-            if let Err(error) = Cli::parse_words(
-                &words
-                    .iter()
-                    .map(Into::into)
-                    .collect::<Vec<std::ffi::OsString>>(),
-            ) {
+            let arguments: Vec<_> = words.iter().map(Into::into).collect();
+            if let Err(error) = Cli::parse_words(&arguments) {
                 panic!("{}: {}\n{error}", path.display(), words.join(" "));
             }
             seen.push(words[1].clone());

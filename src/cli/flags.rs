@@ -2,6 +2,7 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anstream::ColorChoice;
@@ -10,7 +11,8 @@ use clap::{ArgAction, Args};
 use crate::model::account::AccountId;
 use crate::model::address::Name;
 use crate::model::behavior::RiskLevel;
-use crate::plan::{Glob, Overrides};
+use crate::model::limits::Limits;
+use crate::plan::{Glob, Options, Overrides, Purpose};
 
 /// Flags of every command.
 #[derive(Args, Clone, Debug, Default)]
@@ -115,10 +117,8 @@ pub(crate) enum AccountRef {
 }
 
 fn account_ref(text: &str) -> Result<AccountRef, &'static str> {
-    let name = || text.parse().map(AccountRef::Name);
-    text.parse()
-        .map(AccountRef::Id)
-        .or_else(|_| name())
+    let id = text.parse().map(AccountRef::Id);
+    id.or_else(|_| text.parse().map(AccountRef::Name))
         .map_err(|_| "expected an account ID (32 hexadecimal digits) or an account's name")
 }
 
@@ -192,58 +192,51 @@ pub(crate) struct TargetArgs {
     /// Limit the run to matching addresses, e.g. 'behavior.*'
     ///
     /// Wildcards are * and ?. Repeatable.
-    #[arg(long = "target", value_name = "GLOB")]
-    targets: Vec<String>,
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) target: Vec<Glob>,
 }
 
-impl TargetArgs {
-    /// Returns the globs as written.
-    pub(crate) fn raw(&self) -> &[String] {
-        &self.targets
-    }
+const OVERRIDES: &str = "Guard overrides";
 
-    pub(crate) fn targets(&self) -> Vec<Glob> {
-        self.targets.iter().map(|glob| Glob::new(glob)).collect()
-    }
-}
-
-/// Guard overrides.
+/// Selected addresses and guard overrides.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Guard overrides")]
-pub(crate) struct OverrideArgs {
+pub(crate) struct PlanningArgs {
+    #[command(flatten)]
+    targets: TargetArgs,
     /// Allow N deletes or replacements per account
     ///
     /// Overrides `guards.max_deletes`.
-    #[arg(long, hide_short_help = true, value_name = "N")]
+    #[arg(long, hide_short_help = true, value_name = "N", help_heading = OVERRIDES)]
     max_deletes: Option<u32>,
     /// Allow a plan that deletes every live integration
-    #[arg(long, hide_short_help = true)]
+    #[arg(long, hide_short_help = true, help_heading = OVERRIDES)]
     allow_delete_all: bool,
     /// Allow changes that weaken protection
     ///
     /// Overrides `guards.weakening: deny`.
-    #[arg(long, hide_short_help = true)]
+    #[arg(long, hide_short_help = true, help_heading = OVERRIDES)]
     allow_weakening: bool,
     /// Allow removing a level that an Access policy uses
     ///
     /// Overrides `guards.policies: deny`.
-    #[arg(long, hide_short_help = true)]
+    #[arg(long, hide_short_help = true, help_heading = OVERRIDES)]
     allow_policies: bool,
 }
 
-impl OverrideArgs {
-    pub(crate) fn overrides(&self) -> Overrides {
-        let OverrideArgs {
-            max_deletes,
-            allow_delete_all,
-            allow_weakening,
-            allow_policies,
-        } = *self;
-        Overrides {
-            max_deletes,
-            allow_delete_all,
-            allow_weakening,
-            allow_policies,
+impl PlanningArgs {
+    /// Returns the options of a plan.
+    pub(crate) fn options(&self, purpose: Purpose, limits: &Arc<Limits>) -> Options {
+        Options {
+            purpose,
+            targets: self.targets.target.clone(),
+            ignored: Vec::new(),
+            overrides: Overrides {
+                max_deletes: self.max_deletes,
+                allow_delete_all: self.allow_delete_all,
+                allow_weakening: self.allow_weakening,
+                allow_policies: self.allow_policies,
+            },
+            limits: Arc::clone(limits),
         }
     }
 }
@@ -259,10 +252,8 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
 
 /// Parses a risk level.
 pub(crate) fn level(text: &str) -> Result<RiskLevel, String> {
-    text.parse().map_err(|_| {
-        let levels: Vec<&str> = RiskLevel::ALL.iter().map(|level| level.as_str()).collect();
-        format!("expected one of: {}", levels.join(", "))
-    })
+    let expected = |_| format!("expected one of: {}", RiskLevel::WORDS.join(", "));
+    text.parse().map_err(expected)
 }
 
 fn accounts_at_once(text: &str) -> Result<NonZeroUsize, &'static str> {

@@ -2,15 +2,16 @@
 
 use std::ffi::OsString;
 
+use clap::Arg;
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Arg, Command};
 
+use crate::cli::command_line;
 use crate::cli::error::CommandError;
 use crate::cli::flags::PathArgs;
 use crate::cli::next_steps::quoted;
 
-/// Commands of other tools, and what does the same in riskform.
-const COMMANDS: &[(&str, &str)] = &[
+/// Commands of other tools, and the help.
+const COMMANDS: [(&str, &str); 6] = [
     (
         "delete",
         "to delete everything in the files: riskform destroy. One unlisted integration: riskform destroy --target 'integration[ID]'",
@@ -23,81 +24,71 @@ const COMMANDS: &[(&str, &str)] = &[
         "test",
         "riskform validate checks files offline; riskform plan --sandbox tries them on a simulated account",
     ),
-    (
-        "diff",
-        "riskform plan shows changes; riskform drift compares only",
-    ),
-    (
-        "refresh",
-        "riskform plan shows changes; riskform drift compares only",
-    ),
+    ("diff", COMPARE),
+    ("refresh", COMPARE),
     (
         "state",
         "there is no state; riskform get lists what is live",
     ),
 ];
+const COMPARE: &str = "riskform plan shows changes; riskform drift compares only";
+
+/// Options of other tools, the command or argument that they need, and the help. COMMAND and FILE are replaced.
+#[rustfmt::skip]
+const OPTIONS: [(&[&str], &str, &str); 5] = [
+    (&["f", "filename"], "paths", "files are arguments: COMMAND FILE"),
+    (&["dry-run"], "apply", "riskform plan shows what apply would do"),
+    (&["dry-run"], "destroy", "riskform plan --destroy shows what destroy would do"),
+    (&["json"], "formats", "COMMAND --format json"),
+    (&["y", "yes"], "auto_approve", "COMMAND --auto-approve"),
+];
 
 /// Returns the error for a rejected command line that another tool would accept.
-pub(crate) fn explain(riskform: &Command, words: &[OsString]) -> Option<CommandError> {
-    let words: Vec<String> = words
+pub(crate) fn explain(words: &[OsString]) -> Option<CommandError> {
+    let words = words.iter().skip(1).map(|word| word.to_string_lossy());
+    let words: Vec<_> = words.take_while(|word| word != "--").collect();
+    let mut riskform = command_line();
+    riskform.build();
+    let inner = |command, word| clap::Command::find_subcommand(command, word).unwrap_or(command);
+    let command = words
         .iter()
-        .skip(1)
-        .map(|word| word.to_string_lossy().into_owned())
-        .take_while(|word| word != "--")
-        .collect();
-    let is_command = |(index, word): &(usize, &String)| {
-        !word.starts_with('-') && (*index == 0 || words[index - 1] != "--color")
-    };
-    let (start, name) = words.iter().enumerate().find(is_command)?;
-    if let Some((_, help)) = COMMANDS.iter().find(|(command, _)| command == name) {
-        let rest = words[start + 1..].iter().take(usize::from(name == "state"));
-        let typed: Vec<&str> = [name].into_iter().chain(rest).map(String::as_str).collect();
-        let message = format!("unknown command {}", typed.join(" "));
-        return Some(CommandError::usage(message, *help));
+        .fold(&riskform, |command, word| inner(command, &**word));
+    if command.get_name() == riskform.get_name() {
+        let known = |word| COMMANDS.iter().find(|(name, _)| word == name);
+        let (name, help) = words.iter().find_map(known)?;
+        return Some(CommandError::usage(
+            format_args!("unknown command {name}"),
+            *help,
+        ));
     }
-    let mut command = riskform.find_subcommand(name)?;
-    let mut path = name.clone();
-    for word in &words[start + 1..] {
-        if let Some(inner) = command.find_subcommand(word) {
-            command = inner;
-            path = format!("{path} {word}");
-        }
-    }
-    let options = |name: &str| {
-        let mut arguments = command.get_arguments().chain(riskform.get_arguments());
-        arguments.find(|argument| argument.get_long() == Some(name))
+    let name = command.get_bin_name().unwrap_or_default();
+    let has = |id| {
+        command
+            .get_arguments()
+            .any(|argument| argument.get_id() == id)
     };
     words.iter().enumerate().find_map(|(index, word)| {
         let (option, value) = match word.split_once('=') {
             Some((option, value)) => (option, Some(value)),
-            None => (word.as_str(), None),
+            None => (&**word, None),
         };
-        let name = option.strip_prefix('-')?;
-        let name = name.strip_prefix('-').unwrap_or(name);
-        let is_unknown = match option.starts_with("--") {
-            true => options(name).is_none(),
-            // A single letter is an option of its own, or several.
-            false => name.len() > 1 || matches!(name, "f" | "y"),
-        };
-        if !is_unknown {
+        let long = option.strip_prefix('-')?;
+        let long = long.strip_prefix('-').unwrap_or(long);
+        let mut arguments = command.get_arguments();
+        let known = arguments.find(|argument| argument.get_long() == Some(long));
+        if known.is_some() && option.starts_with("--") {
             return None;
         }
-        let next = words.get(index + 1).map(String::as_str);
+        let next = words.get(index + 1).map(|next| &**next);
         let value = value.or(next.filter(|next| !next.starts_with('-')));
-        let help = match name {
-            "f" | "filename" if takes_paths(command) => {
-                let file = quoted(value.unwrap_or(PathArgs::DEFAULT));
-                format!("files are arguments: riskform {path} {file}")
-            }
-            "dry-run" if path == "apply" => "riskform plan shows what apply would do".to_owned(),
-            "dry-run" if path == "destroy" => {
-                "riskform plan --destroy shows what destroy would do".to_owned()
-            }
-            "json" if options("format").is_some() => format!("riskform {path} --format json"),
-            "y" | "yes" if options("auto-approve").is_some() => {
-                format!("riskform {path} --auto-approve")
-            }
-            _ => format!("riskform {path} {}", with_value(options(name)?, value)),
+        let habit = OPTIONS.iter().find(|(options, needs, _)| {
+            options.contains(&long) && (command.get_name() == *needs || has(needs))
+        });
+        let help = match habit {
+            Some((_, _, help)) => help
+                .replace("COMMAND", name)
+                .replace("FILE", &quoted(value.unwrap_or(PathArgs::DEFAULT))),
+            None => format!("{name} {}", with_value(known?, value)),
         };
         Some(CommandError::usage(
             format_args!("unknown option {option}"),
@@ -106,23 +97,21 @@ pub(crate) fn explain(riskform: &Command, words: &[OsString]) -> Option<CommandE
     })
 }
 
-fn takes_paths(command: &Command) -> bool {
-    command
-        .get_positionals()
-        .any(|argument| argument.get_id() == "paths")
-}
-
 /// Returns an option with its value, or with a placeholder. A URL may be a secret and is not repeated.
 fn with_value(option: &Arg, value: Option<&str>) -> String {
     let name = option.get_long().unwrap_or_default();
     if !option.get_action().takes_values() {
         return format!("--{name}");
     }
-    let placeholder = || {
-        let names = option.get_value_names().and_then(<[_]>::first);
-        names.map_or_else(|| name.to_uppercase(), ToString::to_string)
-    };
     let value = value.filter(|value| !value.contains("://")).map(quoted);
+    let placeholder = || {
+        option
+            .get_value_names()
+            .into_iter()
+            .flatten()
+            .map(ToString::to_string)
+            .collect()
+    };
     format!("--{name} {}", value.unwrap_or_else(placeholder))
 }
 
@@ -140,8 +129,8 @@ pub(crate) fn without_value_tip(mut error: clap::Error) -> clap::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Cli;
     use crate::cli::exit::Exit;
-    use crate::cli::{Cli, command_line};
 
     #[test]
     fn habits_of_other_tools_get_a_hint() {
@@ -236,7 +225,7 @@ mod tests {
             ("-q refresh", "unknown command refresh", COMPARE),
             (
                 "state list",
-                "unknown command state list",
+                "unknown command state",
                 "there is no state; riskform get lists what is live",
             ),
         ];
@@ -246,7 +235,7 @@ mod tests {
                 .map(Into::into)
                 .collect();
             assert!(Cli::parse_words(&words).is_err(), "{line}");
-            let error = explain(&command_line(), &words).unwrap();
+            let error = explain(&words).unwrap();
             let help = Some(help.into());
             assert_eq!(
                 (error.to_string(), error.help),
@@ -266,7 +255,7 @@ mod tests {
                 .split(' ')
                 .map(Into::into)
                 .collect();
-            assert!(explain(&command_line(), &words).is_none(), "{line}");
+            assert!(explain(&words).is_none(), "{line}");
         }
     }
 }

@@ -130,13 +130,8 @@ mod tests {
                 let line = line.trim_start_matches("eval \"$(").trim_end_matches(")\"");
                 let words = shlex::split(line).unwrap();
                 assert_eq!(words[1], entry.name);
-                Cli::parse_words(
-                    &words
-                        .iter()
-                        .map(Into::into)
-                        .collect::<Vec<std::ffi::OsString>>(),
-                )
-                .unwrap();
+                let words: Vec<_> = words.iter().map(Into::into).collect();
+                Cli::parse_words(&words).unwrap();
             }
         }
     }

@@ -9,7 +9,8 @@
 //! | `flags`, `help` | shared flags and help texts |
 //! | `habits` | hints for users of other tools |
 //! | `commands` | one file per command |
-//! | `run` | steps shared by commands: session, planning, applying, exit codes |
+//! | `session`, `load`, `planner`, `apply_flow` | steps shared by commands |
+//! | `next_steps` | follow-up commands |
 //! | `io` | standard streams, files, terminal, CI jobs |
 
 mod apply_flow;
@@ -34,15 +35,13 @@ mod signals;
 mod user_selection;
 
 use std::ffi::OsString;
-use std::time::SystemTime;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use jiff::Timestamp;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use commands::{
-    about, apply, audit as audit_command, doctor, drift, export, fmt, get, init, plan, reset,
-    sandbox, validate,
+    about, apply, audit as audit_command, doctor, drift, export, files, get, init, plan, reset,
+    sandbox,
 };
 use error::CommandError;
 use flags::GlobalArgs;
@@ -89,9 +88,9 @@ pub(crate) enum Command {
     /// Print the live account as a desired-state file
     Export(export::ExportArgs),
     /// Check files for errors (offline)
-    Validate(validate::ValidateArguments),
+    Validate(files::ValidateArgs),
     /// Format files (keeps comments)
-    Fmt(fmt::FmtArgs),
+    Fmt(files::FmtArgs),
     /// Print a JSON Schema
     #[command(mut_args(|arg| match arg.get_help_heading() {
         Some("Connection") => arg.requires("from_live"),
@@ -118,13 +117,10 @@ pub(crate) enum Command {
 
 impl Cli {
     /// Parses a command line. The help texts are built only after an error, or to show them.
-    fn parse_words(words: &[OsString]) -> Result<Self, clap::Error> {
-        if let Ok(matches) = Cli::command().try_get_matches_from(words) {
-            return Cli::from_arg_matches(&matches);
-        }
-        let mut riskform = command_line();
-        let matches = riskform.try_get_matches_from_mut(words)?;
-        Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut riskform))
+    fn parse_words(words: &[OsString]) -> Result<(Self, ArgMatches), clap::Error> {
+        let matches = Cli::command().try_get_matches_from(words);
+        let matches = matches.or_else(|_| command_line().try_get_matches_from(words))?;
+        Ok((Cli::from_arg_matches(&matches)?, matches))
     }
 }
 
@@ -136,19 +132,21 @@ pub fn command_line() -> clap::Command {
 /// Runs the command line and returns the exit code.
 pub fn main() -> Exit {
     let words: Vec<OsString> = std::env::args_os().collect();
-    let cli = match Cli::parse_words(&words) {
-        Ok(cli) => cli,
+    let json = wants_json(&words);
+    let (cli, mut matches) = match Cli::parse_words(&words) {
+        Ok(parsed) => parsed,
         Err(error) => {
-            let output = Output::new(GlobalArgs::default(), wants_json(&words));
-            let habit = habits::explain(&command_line(), &words);
-            return match habit.filter(|_| error.use_stderr()) {
+            let output = Output::new(GlobalArgs::default(), json, ArgMatches::default());
+            let habit = error.use_stderr().then(|| habits::explain(&words));
+            return match habit.flatten() {
                 Some(error) => output.error(&error),
                 None => output.clap_error(&habits::without_value_tip(error)),
             };
         }
     };
     cli.common.set_color_choice();
-    let output = Output::new(cli.common, wants_json(&words));
+    let (_, arguments) = matches.remove_subcommand().unwrap_or_default();
+    let output = Output::new(cli.common, json, arguments);
     let result = dispatch(cli.command, &output);
     let exit = match &result {
         Ok(exit) => *exit,
@@ -162,56 +160,35 @@ pub fn main() -> Exit {
 /// Returns true if standard output must be one JSON document, even after an error, and even if the command line is invalid.
 fn wants_json(words: &[OsString]) -> bool {
     let words = words.iter().take_while(|word| *word != "--");
-    let mut words = words.map(|word| word.to_string_lossy()).peekable();
-    while let Some(word) = words.next() {
-        let value = match word.strip_prefix("--format") {
-            Some(value) => value,
-            // `-q` and `-v` may be in the same word.
-            None => match word
-                .strip_prefix('-')
-                .map(|word| word.trim_start_matches(['q', 'v']))
-            {
-                Some(option) if option.starts_with('o') => &option[1..],
-                Some(_) | None => continue,
-            },
+    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    words.iter().enumerate().any(|(index, word)| {
+        // `-q` and `-v` may be in the same word.
+        let short = || {
+            word.strip_prefix('-')?
+                .trim_start_matches(['q', 'v'])
+                .strip_prefix('o')
         };
-        let next = words.peek().filter(|_| value.is_empty());
-        if value.trim_start_matches('=') == "json" || next.is_some_and(|next| next == "json") {
-            return true;
+        match word.strip_prefix("--format").or_else(short) {
+            Some("") => words.get(index + 1).is_some_and(|next| next == "json"),
+            Some(value) => value.trim_start_matches('=') == "json",
+            None => false,
         }
-    }
-    false
+    })
 }
 
 /// Raises the soft limit of open files (256 on macOS) as far as permitted, because each account read at once has connections.
 fn raise_open_files_limit() {
     const ENOUGH: u64 = 10_240;
     let limit = getrlimit(Resource::Nofile);
-    let enough = limit.maximum.map_or(ENOUGH, |maximum| maximum.min(ENOUGH));
-    if limit.current.is_some_and(|current| current < enough) {
-        let raised = Rlimit {
-            current: Some(enough),
-            ..limit
-        };
+    let current = Some(limit.maximum.map_or(ENOUGH, |maximum| maximum.min(ENOUGH)));
+    if limit.current.is_some() && limit.current < current {
         // If it fails, the old limit may still suffice.
-        let _ = setrlimit(Resource::Nofile, raised);
-    }
-}
-
-/// Returns an error if dates cannot represent the time, because [`Timestamp::now`] would panic.
-fn check_clock(now: SystemTime) -> Result<(), CommandError> {
-    match Timestamp::try_from(now) {
-        Ok(_) => Ok(()),
-        Err(_) => {
-            let message = "the system clock is not before the year 10000";
-            Err(CommandError::error(message).with_help("set the clock"))
-        }
+        let _ = setrlimit(Resource::Nofile, Rlimit { current, ..limit });
     }
 }
 
 fn dispatch(command: Command, output: &Output) -> Result<Exit, CommandError> {
     environment::check_utf8()?;
-    check_clock(SystemTime::now())?;
     raise_open_files_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -227,8 +204,8 @@ fn dispatch(command: Command, output: &Output) -> Result<Exit, CommandError> {
             Command::Drift(args) => drift::run(args, output).await,
             Command::Audit(args) => audit_command::run(args, output).await,
             Command::Export(args) => export::run(args, output).await,
-            Command::Validate(args) => validate::run(&args, output),
-            Command::Fmt(args) => fmt::run(&args, output),
+            Command::Validate(args) => files::validate(&args, output),
+            Command::Fmt(args) => files::fmt(&args, output),
             Command::Schema(args) => about::schema(args, output).await,
             Command::Get(args) => get::run(args, output).await,
             Command::Doctor(args) => doctor::run(args, output).await,
@@ -245,18 +222,4 @@ fn dispatch(command: Command, output: &Output) -> Result<Exit, CommandError> {
             signal = signals::ended() => Err(CommandError::interrupted(signal)),
         }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn clock_beyond_the_last_year_is_an_error() {
-        let after = |years: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(years * 31_556_952);
-        assert!(check_clock(after(100)).is_ok());
-        assert!(check_clock(after(8_100)).is_err());
-    }
 }

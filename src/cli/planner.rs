@@ -52,7 +52,7 @@ impl<'a> Planner<'a> {
             context,
             parallelism: fleet.parallelism(),
             output,
-            commands: next_steps::commands(fleet),
+            commands: next_steps::commands(output),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::cli::error::CommandError;
 use crate::cli::io::ci;
 use crate::cli::io::files::{self, OutputFile};
 use crate::cli::io::output::Output;
-use crate::cli::next_steps::ShellCommand;
+use crate::cli::next_steps::{CONNECTION, follow_up, quoted};
 use crate::model::account::AccountId;
 use crate::plan::{MAX_SAVED_PLAN_BYTES, Run, SavedPlan, SavedPlanError, Status};
 
@@ -17,7 +17,6 @@ pub(crate) fn write(
     file: OutputFile,
     run: &Run,
     plan: &SavedPlan,
-    connection: ShellCommand,
     output: &Output,
 ) -> Result<(), CommandError> {
     let path = file.path().to_owned();
@@ -50,12 +49,11 @@ pub(crate) fn write(
         output.status(format_args!("Saved the plan to {name} (digest {digest})."));
         return Ok(());
     }
-    let mut apply = ShellCommand::default();
-    apply.flag("--plan", Some(&name));
-    apply.flag("--expect-digest", Some(&digest));
+    let plan = quoted(&path.to_string_lossy());
+    let apply = format_args!("apply --plan {plan} --expect-digest {digest}");
     output.status(format_args!(
         "Saved the plan to {name} (digest {digest}). To apply it:\n  {}",
-        apply.and(connection).line("apply")
+        follow_up(output, apply, &[CONNECTION])
     ));
     Ok(())
 }

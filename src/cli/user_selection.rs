@@ -59,38 +59,45 @@ pub(crate) fn choose(
     levels: &[RiskLevel],
     summary: &[UserRisk],
 ) -> Result<SelectedUsers, CommandError> {
-    let has_level = |user: &&UserRisk| {
-        let level = user.max_risk_level.known();
-        level.is_some_and(|level| levels.contains(&level))
-    };
-    let mut chosen: SelectedUsers = summary
-        .iter()
-        .filter(has_level)
-        .map(|user| (user.user_id, Some(user.clone())))
-        .collect();
-    let directory = Directory::of(summary);
-    let mut problems = Vec::new();
-    for name in names {
-        match name {
-            UserRef::Id(id) => {
-                let user = directory.by_id.get(id);
-                chosen.insert(*id, user.copied().cloned());
-            }
-            UserRef::Email(email) => match directory.with_email(email) {
-                Ok(user) => {
-                    chosen.insert(user.user_id, Some(user.clone()));
-                }
-                Err(problem) => problems.push(problem.message),
-            },
+    let mut by_id = HashMap::new();
+    let mut by_email: HashMap<String, Vec<&UserRisk>> = HashMap::new();
+    let mut chosen = SelectedUsers::new();
+    for user in summary {
+        by_id.insert(user.user_id, user);
+        by_email
+            .entry(user.email.to_lowercase())
+            .or_default()
+            .push(user);
+        if user
+            .max_risk_level
+            .known()
+            .is_some_and(|level| levels.contains(&level))
+        {
+            chosen.insert(user.user_id, Some(user.clone()));
         }
     }
-    if problems.is_empty() {
-        Ok(chosen)
-    } else {
-        Err(CommandError::new(
+    let mut problems = Vec::new();
+    for name in names {
+        let user = match name {
+            UserRef::Id(id) => Ok((*id, by_id.get(id).copied())),
+            UserRef::Email(email) => {
+                let found = by_email
+                    .get(&email.to_lowercase())
+                    .map_or(&[][..], Vec::as_slice);
+                only_user(email, found).map(|user| (user.user_id, Some(user)))
+            }
+        };
+        match user {
+            Ok((id, user)) => drop(chosen.insert(id, user.cloned())),
+            Err(problem) => problems.push(problem.message),
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(chosen),
+        false => Err(CommandError::new(
             ErrorKind::NoSuchUser,
             problems.join("\n"),
-        ))
+        )),
     }
 }
 
@@ -99,67 +106,43 @@ pub(crate) fn with_email<'a>(
     email: &str,
     summary: &'a [UserRisk],
 ) -> Result<&'a UserRisk, CommandError> {
-    Directory::of(summary).with_email(email)
+    let wanted = email.to_lowercase();
+    let found = summary
+        .iter()
+        .filter(|user| user.email.to_lowercase() == wanted);
+    only_user(email, &found.collect::<Vec<_>>())
 }
 
-/// Index of the users with a score.
-struct Directory<'a> {
-    by_id: HashMap<UserId, &'a UserRisk>,
-    /// Users by lower-case email address.
-    by_email: HashMap<String, Vec<&'a UserRisk>>,
-}
-
-impl<'a> Directory<'a> {
-    fn of(summary: &'a [UserRisk]) -> Self {
-        let mut by_email: HashMap<String, Vec<&UserRisk>> = HashMap::new();
-        for user in summary {
-            by_email
-                .entry(user.email.to_lowercase())
-                .or_default()
-                .push(user);
+/// Returns the only user with an email address.
+fn only_user<'a>(email: &str, found: &[&'a UserRisk]) -> Result<&'a UserRisk, CommandError> {
+    let message = match found {
+        [user] => return Ok(user),
+        [] => format!(
+            "no user with a score has the email address {email}; check the address or use the user ID"
+        ),
+        several => {
+            let candidates: String = several.iter().map(|user| candidate(user)).collect();
+            format!("several users have the email address {email}; use a user ID:{candidates}")
         }
-        Directory {
-            by_id: summary.iter().map(|user| (user.user_id, user)).collect(),
-            by_email,
-        }
-    }
-
-    fn with_email(&self, email: &str) -> Result<&'a UserRisk, CommandError> {
-        let found = self.by_email.get(&email.to_lowercase());
-        match found.map(Vec::as_slice).unwrap_or_default() {
-            [user] => Ok(user),
-            [] => Err(CommandError::new(
-                ErrorKind::NoSuchUser,
-                format_args!(
-                    "no user with a score has the email address {email}; check the address or use the user ID"
-                ),
-            )),
-            several => {
-                let candidates: String = several.iter().map(|user| candidate(user)).collect();
-                Err(CommandError::new(
-                    ErrorKind::NoSuchUser,
-                    format_args!(
-                        "several users have the email address {email}; use a user ID:{candidates}"
-                    ),
-                ))
-            }
-        }
-    }
+    };
+    Err(CommandError::new(ErrorKind::NoSuchUser, message))
 }
 
 /// Describes a candidate without personal data, because errors may end up in logs.
 fn candidate(user: &UserRisk) -> String {
+    let UserRisk {
+        user_id,
+        max_risk_level,
+        ..
+    } = user;
     let events = user.event_count.map_or_else(
         || "unknown events".to_owned(),
         |count| pluralize(usize::try_from(count).unwrap_or(usize::MAX), "event"),
     );
-    format!(
-        "\n  {}  {}, {events}, the last at {}",
-        user.user_id,
-        user.max_risk_level,
-        user.last_event
-            .map_or_else(|| "an unknown time".to_owned(), |at| at.to_string())
-    )
+    let last = user
+        .last_event
+        .map_or_else(|| "an unknown time".to_owned(), |at| at.to_string());
+    format!("\n  {user_id}  {max_risk_level}, {events}, the last at {last}")
 }
 
 #[cfg(test)]

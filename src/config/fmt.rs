@@ -55,11 +55,11 @@ pub fn format(paths: &[PathBuf], allowed: &AllowedRoot) -> (Vec<Formatted>, Diag
 }
 
 /// Formats YAML from standard input.
-pub fn format_input(bytes: Vec<u8>) -> (Option<Formatted>, Diagnostics) {
+pub fn format_input(bytes: Vec<u8>) -> (Vec<Formatted>, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
     let path = PathBuf::from(STDIN_PATH);
     let formatted = format_bytes(path.clone(), path, bytes, &mut diagnostics);
-    (formatted, diagnostics)
+    (formatted.into_iter().collect(), diagnostics)
 }
 
 fn format_bytes(

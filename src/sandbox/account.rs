@@ -15,9 +15,7 @@ use uuid::{Builder, Uuid};
 use super::audit_log::{LogEntry, MAX_ENTRIES};
 use super::body::{self, FieldErrors, child_pointer};
 use super::response::ApiError;
-use super::settings::{
-    AcceptedReferences, BehaviorsPut, Settings, TenantUrlForm, UniqueKey, UnsetReference,
-};
+use super::settings::{AcceptedReferences, BehaviorsPut, Settings, TenantUrlForm, UnsetReference};
 use crate::model::account::{AccountId, LiveAccount};
 use crate::model::behavior::{Behavior, BehaviorKey, RiskLevel};
 use crate::model::field::{Field, Fields, OKTA};
@@ -357,16 +355,11 @@ impl Account {
         })
     }
 
-    fn is_taken(&self, key: UniqueKey, wanted: &Fields, held: Option<&Integration>) -> bool {
+    fn is_taken(&self, field: Field, wanted: &Fields, held: Option<&Integration>) -> bool {
+        let wanted = wanted.get(field);
         let others = self.integrations.values();
-        let others = others.filter(|other| Some(other.id) != held.map(|held| held.id));
-        let mut others = others.map(|other| &other.fields);
-        match key {
-            UniqueKey::ReferenceId => others.any(|other| {
-                wanted.reference_id().is_some() && other.reference_id() == wanted.reference_id()
-            }),
-            UniqueKey::TenantUrl => others.any(|other| other.tenant_url() == wanted.tenant_url()),
-        }
+        let mut others = others.filter(|other| Some(other.id) != held.map(|held| held.id));
+        wanted.is_some() && others.any(|other| other.fields.get(field) == wanted)
     }
 
     fn offers_identity_provider(&self, id: &str) -> bool {

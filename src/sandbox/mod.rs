@@ -37,8 +37,8 @@ use tokio::time::Instant;
 pub use account::{Account, SandboxContext, User};
 pub use audit_log::{ACTOR_HEADER, CONTEXT_HEADER, LogEntry};
 pub use settings::{
-    AcceptedReferences, BehaviorsPut, DEFAULT_TOKEN, Grant, ParseSettingError, Permission,
-    Permissions, RateLimit, Settings, TenantUrlForm, UniqueKey, UnsetReference,
+    AcceptedReferences, BehaviorsPut, DEFAULT_TOKEN, Grant, Permission, RateLimit, Settings,
+    TenantUrlForm, UnsetReference,
 };
 pub use store::StoreError;
 

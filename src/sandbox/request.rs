@@ -1,6 +1,6 @@
 //! Every request: latency, authentication (`schema/api.md`, Transport), rate limit and headers. For the routes: permissions and IDs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::account::{self, Account, LOG_ENTRY, RAY, RESPONSE, Stamp};
 use super::audit_log::{ACTOR_HEADER, CONTEXT_HEADER, LoggedRequest};
 use super::response::{ApiError, success};
-use super::settings::{Permission, Permissions, Settings};
+use super::settings::{Permission, Settings};
 use super::{BASE_PATH, Sandbox};
 use crate::model::account::AccountId;
 
@@ -34,7 +34,7 @@ struct Caller {
     token: String,
     /// The email address of the legacy pair; `None` with a token.
     email: Option<String>,
-    permissions: Permissions,
+    permissions: BTreeSet<Permission>,
     /// The hexadecimal part of the response's `cf-ray`.
     ray: String,
 }
@@ -104,14 +104,15 @@ fn authenticate(parts: &Parts, settings: &Settings, ray: &str) -> Result<Caller,
         (None, _, _) if verifies => return Err(ApiError::NO_TOKEN_TO_VERIFY),
         (None, _, _) => return Err(ApiError::NO_CREDENTIALS),
     };
-    let permissions = settings.tokens.get(token);
     Ok(Caller {
-        permissions: permissions.cloned().ok_or(match (&email, verifies) {
-            (None, false) => ApiError::INVALID_TOKEN,
-            (None, true) => ApiError::INVALID_TOKEN_TO_VERIFY,
-            (Some(_), false) => ApiError::PAIR_REJECTED,
-            (Some(_), true) => ApiError::NO_TOKEN_TO_VERIFY,
-        })?,
+        permissions: settings
+            .permissions_of(token)
+            .ok_or(match (&email, verifies) {
+                (None, false) => ApiError::INVALID_TOKEN,
+                (None, true) => ApiError::INVALID_TOKEN_TO_VERIFY,
+                (Some(_), false) => ApiError::PAIR_REJECTED,
+                (Some(_), true) => ApiError::NO_TOKEN_TO_VERIFY,
+            })?,
         token: token.to_owned(),
         email,
         ray: ray.to_owned(),
@@ -179,7 +180,7 @@ impl RequestContext {
     pub(super) fn account_with(&self, permission: Permission) -> Result<AccountId, ApiError> {
         let id = self.account_id()?;
         match &self.caller.email {
-            _ if self.caller.permissions.allow(permission) => Ok(id),
+            _ if self.caller.permissions.contains(&permission) => Ok(id),
             Some(_) => Err(ApiError::PAIR_REJECTED),
             None => Err(ApiError::CREDENTIALS_OR_PERMISSION),
         }

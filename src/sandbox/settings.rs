@@ -1,58 +1,91 @@
 //! Settings of the simulated API: permissions, limits, and the behavior that `schema/api.md` marks as unknown.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::error::Error;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::model::field::Field;
 use crate::model::open_enum::string_enum;
 
-/// Default token, with all permissions.
+/// Default token. It has all permissions unless a [`Grant`] restricts them.
 pub const DEFAULT_TOKEN: &str = "riskform-sandbox";
 
-/// Settings of a sandbox. The defaults follow the recordings and the contract.
-#[derive(Clone, Debug)]
+/// 1,200 requests per five minutes (`schema/api.md`, Transport).
+const DEFAULT_RATE_LIMIT: &str = "1200/300";
+
+/// Settings of a sandbox: the options of `riskform sandbox`. The defaults follow the recordings and the contract.
+#[derive(Args, Clone, Debug, Default)]
 pub struct Settings {
-    /// Effect of a write on omitted behaviors.
+    /// How a PUT treats behaviors missing from its body
+    #[arg(long, hide_short_help = true, value_name = "WORD", default_value_t, value_parser = one_of::<BehaviorsPut>(BehaviorsPut::WORDS))]
     pub behaviors_put: BehaviorsPut,
-    /// Fields that must be unique among an account's integrations.
-    pub unique: BTreeSet<UniqueKey>,
-    /// Stored form of a `tenant_url`.
+    /// Integration fields that must be unique in an account
+    #[arg(long, hide_short_help = true, value_name = "FIELDS", value_delimiter = ',', value_parser = one_of::<Field>(&["reference_id", "tenant_url"]))]
+    pub unique: Vec<Field>,
+    /// How tenant_url is stored
+    #[arg(long, hide_short_help = true, value_name = "WORD", default_value_t, value_parser = one_of::<TenantUrlForm>(TenantUrlForm::WORDS))]
     pub tenant_url: TenantUrlForm,
-    /// Value of a `reference_id` that was not sent.
+    /// Value of reference_id if a request omits it
+    #[arg(long, hide_short_help = true, value_name = "WORD", default_value_t, value_parser = one_of::<UnsetReference>(UnsetReference::WORDS))]
     pub unset_reference: UnsetReference,
-    /// Accepted references.
+    /// Which reference_id values are accepted
+    #[arg(long, hide_short_help = true, value_name = "WORD", default_value_t, value_parser = one_of::<AcceptedReferences>(AcceptedReferences::WORDS))]
     pub references: AcceptedReferences,
-    /// Response time; half before the change, half after it.
+    /// Response time, in seconds
+    // Half of it before the change, half after it.
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     pub latency: Duration,
-    /// Rate limit per token.
+    /// Requests per token
+    ///
+    /// N/SECONDS or off. A token that exceeds the limit is blocked for SECONDS.
+    #[arg(long, value_name = "LIMIT", default_value = DEFAULT_RATE_LIMIT)]
     pub rate_limit: RateLimit,
-    /// Valid tokens and their permissions.
-    pub tokens: BTreeMap<String, Permissions>,
-    /// Whether the accounts lack the entitlement to risk scoring.
+    /// Permissions of a token (repeatable) [default: all]
+    ///
+    /// [TOKEN=]LIST. LIST is one or more of read,write,pii,apps,groups,audit-log.
+    #[arg(long, value_name = "GRANT")]
+    pub permissions: Vec<Grant>,
+    /// Simulate an account without Risk Scoring
+    #[arg(long)]
     pub no_entitlement: bool,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            behaviors_put: BehaviorsPut::Merge,
-            unique: BTreeSet::new(),
-            tenant_url: TenantUrlForm::Verbatim,
-            unset_reference: UnsetReference::Random,
-            references: AcceptedReferences::Any,
-            latency: Duration::ZERO,
-            rate_limit: RateLimit::default(),
-            tokens: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), Permissions::all())]),
-            no_entitlement: false,
+impl Settings {
+    /// Returns the permissions of a token; `None` if the token is unknown.
+    pub(super) fn permissions_of(&self, token: &str) -> Option<BTreeSet<Permission>> {
+        let grant = self.permissions.iter().rfind(|grant| grant.token == token);
+        match grant {
+            Some(grant) => Some(grant.permissions.clone()),
+            None => (token == DEFAULT_TOKEN).then(|| Permission::ALL.iter().copied().collect()),
         }
     }
 }
 
+/// Returns a parser for these words. Help and errors list them.
+fn one_of<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: Error + Send + Sync + 'static> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(|word| word.parse())
+}
+
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.parse().ok();
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration.ok_or("expected a number of seconds")
+}
+
 string_enum! {
     /// Effect of a write on omitted behaviors (`schema/api.md`, Behaviors: unknown).
+    #[derive(Default)]
     BehaviorsPut {
         /// Unchanged.
+        #[default]
         Merge = "merge",
         /// Reset to disabled and low.
         Replace = "replace",
@@ -62,19 +95,11 @@ string_enum! {
 }
 
 string_enum! {
-    /// A field that must be unique among an account's integrations (`schema/api.md`, Integrations: unknown).
-    UniqueKey {
-        /// `reference_id`, unless unset.
-        ReferenceId = "reference_id",
-        /// `tenant_url`, compared normalized.
-        TenantUrl = "tenant_url",
-    }
-}
-
-string_enum! {
     /// Stored form of a `tenant_url` (`schema/api.md`, Integrations: unknown).
+    #[derive(Default)]
     TenantUrlForm {
         /// As sent.
+        #[default]
         Verbatim = "verbatim",
         /// Host in lower case, without default port and trailing slash.
         Normalized = "normalized",
@@ -83,8 +108,10 @@ string_enum! {
 
 string_enum! {
     /// Value of a `reference_id` that a POST or PUT omits or sends as `null` or `""` (`schema/api.md`, Integrations: unknown).
+    #[derive(Default)]
     UnsetReference {
         /// A new random UUID each time.
+        #[default]
         Random = "random",
         /// `""`
         Empty = "empty",
@@ -97,8 +124,10 @@ string_enum! {
 
 string_enum! {
     /// Accepted references (`schema/api.md`, Integrations: unknown).
+    #[derive(Default)]
     AcceptedReferences {
         /// Any text.
+        #[default]
         Any = "any",
         /// IDs of the account's Access identity providers, and the integration's current value.
         Providers = "providers",
@@ -119,21 +148,16 @@ pub enum RateLimit {
 }
 
 impl Default for RateLimit {
-    /// 1,200 requests per five minutes (`schema/api.md`, Transport).
     fn default() -> Self {
-        const REQUESTS: NonZeroU32 = NonZeroU32::new(1_200).expect("1,200 is not zero");
-        RateLimit::Limited {
-            requests: REQUESTS,
-            window: Duration::from_secs(300),
-        }
+        DEFAULT_RATE_LIMIT.parse().expect("it is a rate limit")
     }
 }
 
 impl FromStr for RateLimit {
-    type Err = ParseSettingError;
+    type Err = &'static str;
 
     /// Parses `N/SECONDS` or `off`.
-    fn from_str(text: &str) -> Result<Self, ParseSettingError> {
+    fn from_str(text: &str) -> Result<Self, &'static str> {
         if text == "off" {
             return Ok(RateLimit::Off);
         }
@@ -144,7 +168,7 @@ impl FromStr for RateLimit {
                 window: Duration::from_secs(seconds.get().into()),
             })
         });
-        limited.ok_or(ParseSettingError::RateLimit)
+        limited.ok_or("expected REQUESTS/SECONDS, such as 1200/300, or off")
     }
 }
 
@@ -166,69 +190,35 @@ string_enum! {
     }
 }
 
-/// Permissions of a token.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Permissions(BTreeSet<Permission>);
-
-impl Permissions {
-    /// Returns all permissions.
-    pub fn all() -> Self {
-        Permissions(Permission::ALL.iter().copied().collect())
-    }
-
-    /// Returns true if the permission is granted.
-    pub fn allow(&self, wanted: Permission) -> bool {
-        self.0.contains(&wanted)
-            || (wanted == Permission::Read && self.0.contains(&Permission::Write))
-    }
-}
-
-impl FromStr for Permissions {
-    type Err = ParseSettingError;
-
-    /// Parses permissions separated by commas. An empty text grants none.
-    fn from_str(text: &str) -> Result<Self, ParseSettingError> {
-        let words = text.split(',').filter(|word| !word.is_empty());
-        let permissions: Result<_, _> = words.map(str::parse).collect();
-        permissions
-            .map(Permissions)
-            .map_err(|_| ParseSettingError::Permissions)
-    }
-}
-
 /// A token and its permissions, in the format of `--permissions`: `[TOKEN=]read,write,pii`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    pub token: String,
-    pub permissions: Permissions,
+    token: String,
+    permissions: BTreeSet<Permission>,
 }
 
 impl FromStr for Grant {
-    type Err = ParseSettingError;
+    type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Self, ParseSettingError> {
+    /// Parses a grant. An empty list grants no permission.
+    fn from_str(text: &str) -> Result<Self, &'static str> {
         // Split at the last equals sign, because a token may contain one.
-        let (token, permissions) = text.rsplit_once('=').unwrap_or((DEFAULT_TOKEN, text));
-        if token.is_empty() {
-            return Err(ParseSettingError::Permissions);
+        let (token, list) = text.rsplit_once('=').unwrap_or((DEFAULT_TOKEN, text));
+        let words = list.split(',').filter(|word| !word.is_empty());
+        let permissions: Result<BTreeSet<Permission>, _> = words.map(str::parse).collect();
+        match permissions {
+            Ok(mut permissions) if !token.is_empty() => {
+                if permissions.contains(&Permission::Write) {
+                    permissions.insert(Permission::Read);
+                }
+                let token = token.to_owned();
+                Ok(Grant { token, permissions })
+            }
+            _ => Err(
+                "expected [TOKEN=]LIST with read, write, pii, apps, groups and audit-log, separated by commas",
+            ),
         }
-        Ok(Grant {
-            token: token.to_owned(),
-            permissions: permissions.parse()?,
-        })
     }
-}
-/// An invalid value of a setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParseSettingError {
-    /// Invalid rate limit.
-    #[error("expected REQUESTS/SECONDS, such as 1200/300, or off")]
-    RateLimit,
-    /// Invalid permissions.
-    #[error(
-        "expected [TOKEN=]LIST with read, write, pii, apps, groups and audit-log, separated by commas"
-    )]
-    Permissions,
 }
 
 #[cfg(test)]
@@ -238,7 +228,12 @@ mod tests {
     #[test]
     fn reads_rate_limits() {
         assert_eq!("off".parse(), Ok(RateLimit::Off));
-        assert_eq!("1200/300".parse(), Ok(RateLimit::default()));
+        let window = Duration::from_secs(300);
+        let requests = NonZeroU32::new(1_200).unwrap();
+        assert_eq!(
+            RateLimit::default(),
+            RateLimit::Limited { requests, window }
+        );
         for wrong in [
             "",
             "1200",
@@ -248,11 +243,7 @@ mod tests {
             "1200/300/1",
             "1200/5m",
         ] {
-            assert_eq!(
-                wrong.parse::<RateLimit>(),
-                Err(ParseSettingError::RateLimit),
-                "{wrong}"
-            );
+            assert!(wrong.parse::<RateLimit>().is_err(), "{wrong}");
         }
     }
 
@@ -272,20 +263,14 @@ mod tests {
         for (text, token, allowed) in cases {
             let grant: Grant = text.parse().unwrap();
             assert_eq!(grant.token, token, "{text}");
-            for permission in Permission::ALL {
-                assert_eq!(
-                    grant.permissions.allow(*permission),
-                    allowed.contains(permission),
-                    "{text}: {permission}"
-                );
-            }
+            assert_eq!(
+                grant.permissions,
+                allowed.iter().copied().collect(),
+                "{text}"
+            );
         }
         for wrong in ["=read", "admin", "ci=read;write"] {
-            assert_eq!(
-                wrong.parse::<Grant>(),
-                Err(ParseSettingError::Permissions),
-                "{wrong}"
-            );
+            assert!(wrong.parse::<Grant>().is_err(), "{wrong}");
         }
     }
 }

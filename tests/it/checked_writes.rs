@@ -19,8 +19,7 @@ use riskform::model::integration::TenantUrl;
 use riskform::model::open_enum::OpenEnum;
 use riskform::plan::NoteKind;
 use riskform::sandbox::{
-    AcceptedReferences, BehaviorsPut, RECORDED_ACCOUNT, Sandbox, Settings, UniqueKey,
-    UnsetReference,
+    AcceptedReferences, BehaviorsPut, RECORDED_ACCOUNT, Sandbox, Settings, UnsetReference,
 };
 use serde_json::{Value, json};
 
@@ -600,7 +599,7 @@ async fn target_is_read_again_after_a_long_wait() {
 #[tokio::test(start_paused = true)]
 async fn reference_taken_by_another_run_is_not_unknown_to_the_server() {
     let settings = || Settings {
-        unique: [UniqueKey::ReferenceId].into(),
+        unique: vec![Field::ReferenceId],
         ..Settings::default()
     };
     let wanted = || desired(&["sales: sales"]);

@@ -9,7 +9,7 @@ use jiff::civil::date;
 use riskform::api::{ApiError, Client, ErrorKind, Transport};
 use riskform::model::audit_log::{AuditEntry, AuditLog, LoggedWrite, ParsedEntry};
 use riskform::model::context::Access;
-use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings};
+use riskform::sandbox::{RECORDED_ACCOUNT, Sandbox, Settings};
 use serde_json::{Value, json};
 
 use crate::support::account;
@@ -349,10 +349,9 @@ async fn missing_permission_costs_one_request() {
         ),
     ];
     for (permissions, named, requests) in cases {
-        let tokens = [(DEFAULT_TOKEN.to_owned(), permissions.parse().unwrap())];
         let World { log, client, .. } = world(
             Settings {
-                tokens: tokens.into(),
+                permissions: vec![permissions.parse().unwrap()],
                 ..Settings::default()
             },
             Vec::new(),
@@ -361,13 +360,9 @@ async fn missing_permission_costs_one_request() {
         assert!(error.help().unwrap().contains(named), "{:?}", error.help());
         assert_eq!(log.requests().len(), requests, "{named}");
     }
-    let tokens = [(
-        DEFAULT_TOKEN.to_owned(),
-        "read,apps,groups".parse().unwrap(),
-    )];
     let World { client, .. } = world(
         Settings {
-            tokens: tokens.into(),
+            permissions: vec!["read,apps,groups".parse().unwrap()],
             ..Settings::default()
         },
         Vec::new(),

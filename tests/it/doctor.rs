@@ -1,6 +1,5 @@
 //! doctor: findings for all causes of failure, without any writes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +39,7 @@ fn environment(server: &SandboxServer) -> TestDir {
 
 fn allowed(permissions: &str) -> Settings {
     Settings {
-        tokens: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), permissions.parse().unwrap())]),
+        permissions: vec![permissions.parse().unwrap()],
         ..Settings::default()
     }
 }

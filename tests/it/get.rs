@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use insta::assert_snapshot;
 use riskform::model::user::{RiskEvent, UserId};
 use riskform::report::get::pseudonym;
-use riskform::sandbox::{Account, DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings, User};
+use riskform::sandbox::{Account, RECORDED_ACCOUNT, Sandbox, Settings, User};
 use serde_json::{Value, json};
 
 use crate::support::{SandboxServer, TestDir};
@@ -280,7 +280,7 @@ fn who_can_not_be_found_for_certain_is_told_without_names() {
 #[test]
 fn what_is_missing_is_named_and_ends_with_6() {
     let settings = Settings {
-        tokens: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), "read".parse().unwrap())]),
+        permissions: vec!["read".parse().unwrap()],
         ..Settings::default()
     };
     let (_server, workplace) = served(settings);

@@ -10,7 +10,7 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use riskform::model::account::LiveAccount;
 use riskform::model::behavior::BehaviorKey;
-use riskform::model::field::Fields;
+use riskform::model::field::{Field, Fields};
 use riskform::model::integration::IntegrationId;
 use riskform::sandbox::{BehaviorsPut, Sandbox, Settings};
 
@@ -81,7 +81,7 @@ fn prepare(until: Option<(usize, Side)>) -> (TestDir, SandboxServer, Receiver<()
     // The strictest API behavior.
     let settings = Settings {
         behaviors_put: BehaviorsPut::Replace,
-        unique: riskform::sandbox::UniqueKey::ALL.iter().copied().collect(),
+        unique: vec![Field::ReferenceId, Field::TenantUrl],
         ..Settings::default()
     };
     let (reach, reached) = channel();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use insta::assert_snapshot;
-use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Settings};
+use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::{Value, json};
 
 use crate::support::layers::{Reaction, answer, recorded_error};
@@ -112,9 +112,8 @@ fn context_is_read_only_if_it_matters() {
         assert_eq!(asked, expected, "{line} with\n{file}");
         assert_eq!(requests, 2 + expected.len(), "{line} with\n{file}");
     }
-    let tokens = [(DEFAULT_TOKEN.to_owned(), "read,groups".parse().unwrap())];
     let server = SandboxServer::start(Settings {
-        tokens: tokens.into(),
+        permissions: vec!["read,groups".parse().unwrap()],
         ..Settings::default()
     });
     let run = guarded(&server).run(&["drift"]).exits(2);

@@ -1,12 +1,11 @@
 //! reset with the real program: selection of users, confirmation and audit log.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::Stdio;
 
 use insta::assert_snapshot;
 use rexpect::session::spawn_command;
-use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, Settings};
+use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::Value;
 
 use crate::get::{event, put_users, user};
@@ -20,7 +19,7 @@ const NOBODY: &str = "0a000000-0000-4000-8000-0000000000ff";
 /// Three users: Ann high, Ben high, Cay low.
 fn three_users(permissions: &str) -> (SandboxServer, TestDir) {
     let server = SandboxServer::start(Settings {
-        tokens: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), permissions.parse().unwrap())]),
+        permissions: vec![permissions.parse().unwrap()],
         ..Settings::default()
     });
     let mut workplace = TestDir::with(&server);

@@ -212,11 +212,7 @@ fn what_the_log_does_not_tell_is_said_and_changes_nothing_else() {
         })
     });
     let without = Settings {
-        tokens: [(
-            riskform::sandbox::DEFAULT_TOKEN.to_owned(),
-            "read,apps,groups".parse().unwrap(),
-        )]
-        .into(),
+        permissions: vec!["read,apps,groups".parse().unwrap()],
         ..Settings::default()
     };
     let slow = SandboxServer::behind(Settings::default(), |_, router: Router| {

@@ -1,10 +1,8 @@
 //! `riskform schema`, `riskform completions` and `riskform version`.
 
-use std::fmt::Write;
-
 use clap::{Args, Command, ValueEnum};
 use clap_complete::Shell;
-use serde::Serialize;
+use serde_json::json;
 
 use crate::cli::error::{CommandError, ErrorKind};
 use crate::cli::exit::Exit;
@@ -89,52 +87,26 @@ pub(crate) fn completions(args: &CompletionsArgs, mut riskform: Command, output:
 #[command(mut_arg("formats", |arg| offer(arg, &[Text, Json])))]
 pub(crate) struct VersionArgs {
     #[command(flatten)]
-    pub(crate) formats: FormatArgs,
+    formats: FormatArgs,
 }
 
-/// Version and build information.
-#[derive(Serialize)]
-struct BuildInfo {
-    format: &'static str,
-    version: &'static str,
-    /// Commit of a release; `None` in a development build.
-    commit: Option<&'static str>,
-    build_date: Option<&'static str>,
-    target: &'static str,
-    /// There are no optional features.
-    features: [&'static str; 0],
-}
-
-/// Prints version and build information.
+/// Prints version and build information. A development build has no commit.
 pub(crate) fn version(args: &VersionArgs, output: &Output) -> Result<Exit, CommandError> {
     let some = |text: &'static str| (!text.is_empty()).then_some(text);
-    let build = BuildInfo {
-        format: "riskform.version/1",
-        version: env!("CARGO_PKG_VERSION"),
-        commit: some(env!("RISKFORM_COMMIT")),
-        build_date: some(env!("RISKFORM_COMMIT_DATE")),
-        target: env!("RISKFORM_TARGET"),
-        features: [],
-    };
+    let commit = some(env!("RISKFORM_COMMIT"));
+    let date = some(env!("RISKFORM_COMMIT_DATE"));
+    let (version, target) = (env!("CARGO_PKG_VERSION"), env!("RISKFORM_TARGET"));
     let formats = args.formats.read(output)?;
     formats.write(output, |format| match format {
-        OutputFormat::Json => document(&build),
-        _ => version_text(&build),
+        OutputFormat::Json => document(&json!({
+            "format": "riskform.version/1", "version": version, "commit": commit, "build_date": date, "target": target,
+        })),
+        _ => {
+            let commit = commit.map(|commit| format!("commit  {commit}\n"));
+            let date = date.map(|date| format!("date    {date}\n"));
+            let build = [commit, date].into_iter().flatten().collect::<String>();
+            format!("riskform {version}\n{build}target  {target}\n")
+        }
     });
     Ok(Exit::Done)
-}
-
-fn version_text(build: &BuildInfo) -> String {
-    let mut text = format!("riskform {}\n", build.version);
-    let rows = [
-        ("commit", build.commit),
-        ("date", build.build_date),
-        ("target", Some(build.target)),
-    ];
-    for (name, value) in rows {
-        if let Some(value) = value {
-            let _ = writeln!(text, "{name:<7} {value}");
-        }
-    }
-    text
 }

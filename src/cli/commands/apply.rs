@@ -1,7 +1,6 @@
 //! `riskform apply` and `riskform destroy`: load, read live state, plan, show, ask, read again, write, verify, report.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
 
@@ -9,7 +8,7 @@ use crate::cli::apply_flow::{ApplyFlow, PlanSource, RollbackFile};
 use crate::cli::context::ContextArgs;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::flags::{FleetArgs, OverrideArgs, TargetArgs};
+use crate::cli::flags::{FleetArgs, PlanningArgs};
 use crate::cli::io::audit_log::AuditLog;
 use crate::cli::io::files::FileMode;
 use crate::cli::io::formats::{FormatArgs, offer};
@@ -18,7 +17,7 @@ use crate::cli::load::LoadContext;
 use crate::cli::planner::Planner;
 use crate::cli::saved_plan::{self, ApplyExpectations};
 use crate::cli::session::Session;
-use crate::plan::{Options, Purpose};
+use crate::plan::Purpose;
 use crate::report::OutputFormat::{Json, Markdown, Text};
 
 /// Flags of `apply`.
@@ -30,7 +29,7 @@ pub(crate) struct ApplyArgs {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["paths", "root", "expect_accounts", "targets", "max_deletes", "allow_delete_all", "allow_weakening", "allow_policies", "no_context"]
+        conflicts_with_all = ["paths", "root", "expect_accounts", "target", "max_deletes", "allow_delete_all", "allow_weakening", "allow_policies", "no_context"]
     )]
     plan: Option<PathBuf>,
     /// Fail unless the saved plan has this digest
@@ -39,7 +38,7 @@ pub(crate) struct ApplyArgs {
     #[arg(long, value_name = "DIGEST", requires = "plan")]
     expect_digest: Option<String>,
     #[command(flatten)]
-    pub(crate) common: DestroyArgs,
+    common: DestroyArgs,
 }
 
 /// Flags of `apply` and `destroy`.
@@ -60,11 +59,9 @@ pub(crate) struct DestroyArgs {
     #[arg(long, hide_short_help = true, value_name = "FILE")]
     audit_log: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs,
+    formats: FormatArgs,
     #[command(flatten)]
-    targets: TargetArgs,
-    #[command(flatten)]
-    overrides: OverrideArgs,
+    planning: PlanningArgs,
     #[command(flatten)]
     context: ContextArgs,
     #[command(flatten)]
@@ -74,75 +71,57 @@ pub(crate) struct DestroyArgs {
 /// Plans and applies the changes, or applies a saved plan, after approval.
 pub(crate) async fn apply(args: ApplyArgs, output: &Output) -> Result<Exit, CommandError> {
     let digest = args.expect_digest.as_deref();
-    match args.plan {
-        Some(file) => apply_saved_plan(&file, digest, args.common, output).await,
-        None => plan_and_apply(Purpose::Apply, args.common, output).await,
-    }
+    let saved = args.plan.as_deref().map(|file| (file, digest));
+    run(Purpose::Apply, saved, args.common, output).await
 }
 
 /// Deletes the declared integrations and disables the declared behaviors, after approval.
 pub(crate) async fn destroy(args: DestroyArgs, output: &Output) -> Result<Exit, CommandError> {
-    plan_and_apply(Purpose::Destroy, args, output).await
+    run(Purpose::Destroy, None, args, output).await
 }
 
-async fn plan_and_apply(
+/// Makes or reads a plan and applies it. `saved` has the file of a saved plan and the expected digest.
+async fn run(
     purpose: Purpose,
+    saved: Option<(&Path, Option<&str>)>,
     args: DestroyArgs,
     output: &Output,
 ) -> Result<Exit, CommandError> {
     let formats = args.formats.read(output)?;
-    let (session, accounts) = Session::with_accounts(&args.fleet, output)?;
     let (audit_log, save_previous) = args.open_files(output)?;
-    let options = Options {
-        purpose,
-        targets: args.targets.targets(),
-        ignored: Vec::new(),
-        overrides: args.overrides.overrides(),
-        limits: Arc::clone(&session.limits),
+    let (session, source, plan) = match saved {
+        Some((file, digest)) => {
+            output.add_input(file)?;
+            let mut session = Session::open(&args.fleet.connect, output)?;
+            session.limits = LoadContext::of(&args.fleet.desired, output)?.limits;
+            let expected = ApplyExpectations {
+                digest,
+                base_url: &session.base_url().to_string(),
+                account_id: args.fleet.desired.who.account_id.as_ref(),
+            };
+            let plan = saved_plan::read_for_apply(file, &expected)?.plan(&session.limits);
+            let plan = plan.map_err(saved_plan::unusable(file))?;
+            (session, PlanSource::SavedPlan, plan)
+        }
+        None => {
+            let (session, accounts) = Session::with_accounts(&args.fleet, output)?;
+            let options = args.planning.options(purpose, &session.limits);
+            args.context.check(&accounts, &options)?;
+            let planner = Planner::new(&args.fleet, args.context, &options, &session, output);
+            let plan = planner.plan(accounts).await?;
+            (session, PlanSource::ThisRun, plan)
+        }
     };
-    args.context.check(&accounts, &options)?;
-    let planner = Planner::new(&args.fleet, args.context, &options, &session, output);
     let flow = ApplyFlow {
         session: &session,
         fleet: &args.fleet,
         context: args.context,
         output,
-        source: PlanSource::ThisRun,
+        source,
         audit_log,
         save_previous,
-        plan: planner.plan(accounts).await?,
+        plan,
     };
-    flow.run(formats, args.auto_approve).await
-}
-
-async fn apply_saved_plan(
-    file: &Path,
-    digest: Option<&str>,
-    args: DestroyArgs,
-    output: &Output,
-) -> Result<Exit, CommandError> {
-    let formats = args.formats.read(output)?;
-    output.add_input(file)?;
-    let mut session = Session::open(&args.fleet.connect, output)?;
-    session.limits = LoadContext::of(&args.fleet.desired, output)?.limits;
-    let (audit_log, save_previous) = args.open_files(output)?;
-    let expected = ApplyExpectations {
-        digest,
-        base_url: &session.base_url().to_string(),
-        account_id: args.fleet.desired.who.account_id.as_ref(),
-    };
-    let plan = saved_plan::read_for_apply(file, &expected)?.plan(&session.limits);
-    let mut flow = ApplyFlow {
-        session: &session,
-        fleet: &args.fleet,
-        context: args.context,
-        output,
-        source: PlanSource::SavedPlan,
-        audit_log,
-        save_previous,
-        plan: plan.map_err(saved_plan::unusable(file))?,
-    };
-    flow.read_policies_again().await;
     flow.run(formats, args.auto_approve).await
 }
 
@@ -152,16 +131,15 @@ impl DestroyArgs {
         &self,
         output: &Output,
     ) -> Result<(Option<AuditLog>, RollbackFile), CommandError> {
-        let previous = self.save_previous.as_deref().map(|path| {
+        let help = "choose another file name: it may be the rollback file of an earlier run";
+        let open = |path: &Path| {
             let file = output.create_new(path, FileMode::OwnerOnly);
             file.map_err(|error| match path.symlink_metadata() {
-                Ok(_) => error.with_help(
-                    "choose another file name: it may be the rollback file of an earlier run",
-                ),
+                Ok(_) => error.with_help(help),
                 Err(_) => error,
             })
-        });
-        let previous = previous.transpose()?;
+        };
+        let previous = self.save_previous.as_deref().map(open).transpose()?;
         let audit_log = self.audit_log.as_deref();
         let audit_log = audit_log.map(|path| AuditLog::open(path, output));
         Ok((audit_log.transpose()?, RollbackFile::new(previous)))

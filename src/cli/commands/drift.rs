@@ -15,7 +15,7 @@ use crate::cli::io::formats::{DetailArgs, FormatArgs, Formats, offer};
 use crate::cli::io::notify::NotifyArgs;
 use crate::cli::io::output::Output;
 use crate::cli::load;
-use crate::cli::next_steps::{self, ShellCommand};
+use crate::cli::next_steps::{self, ACCOUNT, CONNECTION, FILES, PATHS};
 use crate::cli::planner::Planner;
 use crate::cli::session::Session;
 use crate::model::text::EscapeInvisible;
@@ -31,9 +31,9 @@ pub(crate) struct DriftArgs {
     ///
     /// Takes the same patterns as --target.
     #[arg(long = "ignore", value_name = "ADDRESS")]
-    ignored: Vec<String>,
+    ignored: Vec<Glob>,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs,
+    formats: FormatArgs,
     #[command(flatten)]
     detail: DetailArgs,
     #[command(flatten)]
@@ -52,7 +52,7 @@ pub(crate) struct DriftArgs {
 pub(crate) async fn run(args: DriftArgs, output: &Output) -> Result<Exit, CommandError> {
     let formats = args.formats.read(output)?;
     let detail = args.detail.read(&formats)?;
-    let selection = [args.targets.raw(), &args.ignored];
+    let selection = [args.targets.target.as_slice(), &args.ignored];
     let notifications = args.notifications.read(&args.fleet, &selection)?;
     let result = check(&args, &formats, output).await;
     if let Ok((run, metrics)) = &result {
@@ -64,13 +64,14 @@ pub(crate) async fn run(args: DriftArgs, output: &Output) -> Result<Exit, Comman
         formats.write_unless_clean(output, is_clean, render);
     }
     let checked = result.as_ref().map(|(run, _)| run);
-    notifications.send(checked, &args.fleet, output).await;
+    notifications.send(checked, output).await;
     let (run, _) = result?;
     ci::report_run(output, &run);
     fail_if_single_account(&run)?;
     // Unlisted resources come with their own commands.
     if run.accounts.iter().any(|account| !account.is_empty()) {
-        let apply = ShellCommand::fleet_args(&args.fleet).line("apply");
+        let repeated = [CONNECTION, ACCOUNT, FILES, PATHS];
+        let apply = next_steps::follow_up(output, "apply", &repeated);
         let purpose = match run.accounts.as_slice() {
             [account] => format!("restore what {} declares", EscapeInvisible(&account.source)),
             _ => "restore what the files declare".to_owned(),
@@ -89,8 +90,8 @@ async fn check(
     let (session, accounts) = Session::with_accounts(&args.fleet, output)?;
     let options = Options {
         purpose: Purpose::Drift,
-        targets: args.targets.targets(),
-        ignored: args.ignored.iter().map(|glob| Glob::new(glob)).collect(),
+        targets: args.targets.target.clone(),
+        ignored: args.ignored.clone(),
         ..Options::default()
     };
     let planner = Planner::new(&args.fleet, args.context, &options, &session, output);

@@ -12,12 +12,11 @@ use crate::cli::io::files::{FileMode, OutputFile};
 use crate::cli::io::formats::{FormatArgs, offer};
 use crate::cli::io::output::Output;
 use crate::cli::load::{SelectedAccount, select_account};
-use crate::cli::next_steps::{self, ShellCommand};
+use crate::cli::next_steps::{self, CONNECTION};
 use crate::cli::session::Session;
 use crate::config::export::{ExportOptions, export};
 use crate::config::write::AccountFile;
 use crate::model::account::AccountId;
-use crate::plan::AccountError;
 use crate::report::OutputFormat::{self, Json, Yaml};
 
 /// Flags of `export`.
@@ -41,7 +40,7 @@ pub(crate) struct ExportArgs {
     #[arg(long)]
     with_names: bool,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs,
+    formats: FormatArgs,
     #[command(flatten)]
     who: OneAccountArgs,
     #[command(flatten)]
@@ -51,104 +50,66 @@ pub(crate) struct ExportArgs {
 }
 
 /// Writes the live accounts as desired-state files.
-pub(crate) async fn run(arguments: ExportArgs, output: &Output) -> Result<Exit, CommandError> {
-    let formats = arguments.formats.read(output)?;
-    let accounts = match arguments.accounts.as_slice() {
+pub(crate) async fn run(args: ExportArgs, output: &Output) -> Result<Exit, CommandError> {
+    let formats = args.formats.read(output)?;
+    let accounts = match args.accounts.as_slice() {
         [] => {
-            let given = arguments.who.account_id.as_ref();
-            vec![select_account(given, arguments.connect.sandbox, output)?]
+            let given = args.who.account_id.as_ref();
+            vec![select_account(given, args.connect.sandbox, output)?]
         }
         accounts => accounts.iter().cloned().map(Into::into).collect(),
     };
-    let export = Export {
-        session: &Session::open(&arguments.connect, output)?,
-        with_ids: arguments.with_ids,
-        with_names: arguments.with_names,
-    };
-    if let Some(directory) = &arguments.split {
-        let at_once = arguments.parallelism.parallelism.get();
-        let exit = export.split(directory, &accounts, at_once, output).await?;
-        if exit == Exit::Done {
-            arguments.print_next_steps(output, directory, "check: there should be no changes");
-        }
-        return Ok(exit);
+    let session = Session::open(&args.connect, output)?;
+    if let Some(directory) = &args.split {
+        return args.split(directory, &accounts, &session, output).await;
     }
     let [account] = accounts.as_slice() else {
         let message = "several accounts need --split DIR";
         return Err(CommandError::new(ErrorKind::Usage, message));
     };
-    let document = export.read(account).await?;
+    let document = args.read(&session, account).await?;
     if formats.stdout == Some(OutputFormat::Json) {
         // In YAML these are comments.
         for comment in document.comments.values().flatten() {
             output.warn(comment);
         }
     }
-    let file = formats.files.first();
-    let file = file.map(|(_, file)| file.path().to_owned());
+    let (file, purpose) = match formats.files.first() {
+        Some((_, file)) => (file.path().to_owned(), CHECK),
+        None => (PathArgs::DEFAULT.into(), CHECK_OUTPUT),
+    };
     let yaml = document.to_yaml().map_err(CommandError::error)?;
     formats.write(output, |format| match format {
         OutputFormat::Json => document.to_json(),
         _ => yaml.clone(),
     });
-    match file {
-        Some(file) => {
-            arguments.print_next_steps(output, &file, "check: there should be no changes")
-        }
-        None => arguments.print_next_steps(
-            output,
-            Path::new(PathArgs::DEFAULT),
-            "after saving the output as riskform.yaml: there should be no changes",
-        ),
-    }
+    print_next_step(output, &file, purpose);
     Ok(Exit::Done)
 }
 
 impl ExportArgs {
-    /// Prints the command that checks the file.
-    fn print_next_steps(&self, output: &Output, file: &Path, purpose: &str) {
-        let mut words = ShellCommand::of_connect(&self.connect);
-        words.path(file);
-        next_steps::print(output, &words.line("plan"), purpose);
-    }
-}
-
-/// Options for reading and writing accounts.
-struct Export<'a> {
-    session: &'a Session,
-    with_ids: bool,
-    with_names: bool,
-}
-
-impl Export<'_> {
     /// Writes one file per account. If an account fails, the others are still written.
     async fn split(
         &self,
         directory: &Path,
         accounts: &[SelectedAccount],
-        at_once: usize,
+        session: &Session,
         output: &Output,
     ) -> Result<Exit, CommandError> {
-        std::fs::create_dir_all(directory).map_err(CommandError::other(format!(
-            "cannot create {}",
-            directory.display()
-        )))?;
-        let mut read = stream::iter(accounts)
+        let cannot = format!("cannot create {}", directory.display());
+        std::fs::create_dir_all(directory).map_err(CommandError::other(cannot))?;
+        let mut written = stream::iter(accounts)
             .map(|account| async move {
                 let path = directory.join(format!("{}.yaml", account.id));
                 // Existing files are kept: they may have comments and guards that an export lacks.
                 let file = OutputFile::create_new(&path, FileMode::Default)?;
-                let document = self.read(account).await;
-                Ok((file, document?))
+                let document = self.read(session, account).await?;
+                file.finish(document.to_yaml().map_err(CommandError::error)?)?;
+                Ok(path)
             })
-            .buffered(at_once);
+            .buffered(self.parallelism.parallelism.get());
         let mut exits = Vec::new();
-        while let Some(read) = read.next().await {
-            let written = read.and_then(|(file, document): (OutputFile, AccountFile)| {
-                let path = file.path().to_owned();
-                let text = document.to_yaml().map_err(CommandError::error)?;
-                file.finish(text).map(|()| path)
-            });
+        while let Some(written) = written.next().await {
             exits.push(match written {
                 Ok(path) => {
                     output.result(format_args!("{}\n", path.display()));
@@ -157,22 +118,37 @@ impl Export<'_> {
                 Err(error) => output.error(&error),
             });
         }
-        Ok(Exit::most_severe(exits))
+        let exit = Exit::most_severe(exits);
+        if exit == Exit::Done {
+            print_next_step(output, directory, CHECK);
+        }
+        Ok(exit)
     }
 
-    async fn read(&self, account: &SelectedAccount) -> Result<AccountFile, AccountError> {
-        let (reader, account) = (self.session.client_for(account)?.reader(), &account.id);
-        let providers = async {
-            match self.with_names {
-                true => Ok(reader.identity_providers(account).await?.providers),
-                false => Ok(Vec::new()),
-            }
+    async fn read(
+        &self,
+        session: &Session,
+        account: &SelectedAccount,
+    ) -> Result<AccountFile, CommandError> {
+        let (reader, id) = (session.client_for(account)?.reader(), &account.id);
+        let live = reader.live_account(id).await?;
+        let providers = match self.with_names {
+            true => reader.identity_providers(id).await?.providers,
+            false => Vec::new(),
         };
-        let (live, providers) = tokio::try_join!(reader.live_account(account), providers)?;
-        let detail = ExportOptions {
+        let options = ExportOptions {
             pins_all: self.with_ids,
             providers: &providers,
         };
-        Ok(export(account, None, &live, detail))
+        Ok(export(id, None, &live, options))
     }
+}
+
+const CHECK: &str = "check: there should be no changes";
+const CHECK_OUTPUT: &str = "after saving the output as riskform.yaml: there should be no changes";
+
+/// Prints the command that checks a written file.
+fn print_next_step(output: &Output, file: &Path, purpose: &str) {
+    let plan = next_steps::follow_up(output, "plan", &[CONNECTION]) + &next_steps::path(file);
+    next_steps::print(output, &plan, purpose);
 }

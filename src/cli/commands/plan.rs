@@ -8,16 +8,16 @@ use clap::Args;
 use crate::cli::context::ContextArgs;
 use crate::cli::error::{CommandError, fail_if_single_account};
 use crate::cli::exit::Exit;
-use crate::cli::flags::{FleetArgs, OverrideArgs, TargetArgs};
+use crate::cli::flags::{FleetArgs, PlanningArgs};
 use crate::cli::io::ci;
 use crate::cli::io::files::FileMode;
 use crate::cli::io::formats::{DetailArgs, FormatArgs, offer};
 use crate::cli::io::output::Output;
-use crate::cli::next_steps::{self, ShellCommand};
+use crate::cli::next_steps::{self, ACCOUNT, CONNECTION, FILES, PATHS, PLAN};
 use crate::cli::planner::Planner;
 use crate::cli::saved_plan;
 use crate::cli::session::Session;
-use crate::plan::{AccountPlan, Options, Purpose, SavedPlan};
+use crate::plan::{AccountPlan, Purpose, SavedPlan};
 use crate::report;
 use crate::report::OutputFormat::{Diff, Html, Json, Markdown, Text};
 
@@ -35,13 +35,11 @@ pub(crate) struct PlanArgs {
     #[arg(long)]
     detailed_exitcode: bool,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs,
+    formats: FormatArgs,
     #[command(flatten)]
     detail: DetailArgs,
     #[command(flatten)]
-    targets: TargetArgs,
-    #[command(flatten)]
-    overrides: OverrideArgs,
+    planning: PlanningArgs,
     #[command(flatten)]
     context: ContextArgs,
     #[command(flatten)]
@@ -56,7 +54,7 @@ pub(crate) struct ShowArgs {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
-    pub(crate) formats: FormatArgs,
+    formats: FormatArgs,
     #[command(flatten)]
     detail: DetailArgs,
 }
@@ -69,16 +67,11 @@ pub(crate) async fn plan(args: PlanArgs, output: &Output) -> Result<Exit, Comman
     let out = out.map(|file| output.create(file, FileMode::OwnerOnly));
     let out = out.transpose()?;
     let (session, accounts) = Session::with_accounts(&args.fleet, output)?;
-    let options = Options {
-        purpose: match args.destroy {
-            true => Purpose::Destroy,
-            false => Purpose::Apply,
-        },
-        targets: args.targets.targets(),
-        ignored: Vec::new(),
-        overrides: args.overrides.overrides(),
-        limits: Arc::clone(&session.limits),
+    let (purpose, next) = match args.destroy {
+        true => (Purpose::Destroy, "destroy"),
+        false => (Purpose::Apply, "apply"),
     };
+    let options = args.planning.options(purpose, &session.limits);
     args.context.check(&accounts, &options)?;
     let planner = Planner::new(&args.fleet, args.context, &options, &session, output);
     let run = planner.plan(accounts).await?;
@@ -89,28 +82,15 @@ pub(crate) async fn plan(args: PlanArgs, output: &Output) -> Result<Exit, Comman
     fail_if_single_account(&run)?;
     if let Some(file) = out {
         let saved = SavedPlan::new(&run, planner.today(), &options);
-        let command = ShellCommand::of_connect(&args.fleet.connect);
-        saved_plan::write(file, &run, &saved, command, output)?;
+        saved_plan::write(file, &run, &saved, output)?;
     } else if run.accounts.iter().any(AccountPlan::is_applicable) {
-        next_steps::print(output, &args.next_step(), "asks before it writes");
+        let repeated = [PLAN, CONNECTION, ACCOUNT, FILES, PATHS];
+        let next = next_steps::follow_up(output, next, &repeated);
+        next_steps::print(output, &next, "asks before it writes");
     }
     match Exit::from_run(&run, &[], None) {
         Exit::Changes if !args.detailed_exitcode => Ok(Exit::Done),
         exit => Ok(exit),
-    }
-}
-
-impl PlanArgs {
-    /// Returns the command that applies the plan.
-    fn next_step(&self) -> String {
-        let mut words = ShellCommand::default();
-        for target in self.targets.raw() {
-            words.flag("--target", Some(target));
-        }
-        let words = words
-            .and(ShellCommand::of_overrides(self.overrides.overrides()))
-            .and(ShellCommand::fleet_args(&self.fleet));
-        words.line(if self.destroy { "destroy" } else { "apply" })
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::api::{ApiError, Client, ErrorKind};
+use crate::api::{ApiError, ErrorKind};
 use crate::apply::{ApplyEvent, Outcome, ResetResult, reset};
 use crate::cli::commands::get::PrivacyArgs;
 use crate::cli::error::CommandError;
@@ -18,10 +18,8 @@ use crate::cli::io::terminal::{confirm, outcome_text};
 use crate::cli::session::Session;
 use crate::cli::signals;
 use crate::cli::user_selection::{SelectedUsers, UserRef, choose, parse_list};
-use crate::model::account::AccountId;
 use crate::model::behavior::RiskLevel;
-use crate::model::text::abbreviate_list;
-use crate::model::text::pluralize;
+use crate::model::text::{abbreviate_list, pluralize};
 use crate::model::user::{UserId, UserRisk};
 use crate::report::ResetText;
 use crate::report::get::{Privacy, users_table};
@@ -43,10 +41,10 @@ pub(crate) struct ResetArgs {
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     /// Skip the confirmation prompt
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long)]
     auto_approve: bool,
     /// Show the users without resetting them
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["auto_approve", "audit_log"])]
     dry_run: bool,
     /// Append a JSON line before and after each write
     ///
@@ -62,27 +60,33 @@ pub(crate) struct ResetArgs {
 }
 
 /// Resets the scores of the selected users, after approval.
-pub(crate) async fn run(arguments: ResetArgs, output: &Output) -> Result<Exit, CommandError> {
-    let mut names = arguments.users;
-    if let Some(file) = &arguments.from {
+pub(crate) async fn run(args: ResetArgs, output: &Output) -> Result<Exit, CommandError> {
+    let mut names = args.users;
+    if let Some(file) = &args.from {
         names.extend(read_user_list(file, output)?);
     }
     // Opened before the first request, so that an approved reset can be logged.
-    let audit_log = arguments.audit_log.as_deref();
-    let audit_log = audit_log.filter(|_| !arguments.dry_run);
+    let audit_log = args.audit_log.as_deref();
     let audit_log = audit_log.map(|path| AuditLog::open(path, output));
     let audit_log = audit_log.transpose()?;
-    let (account, client) = Session::account(&arguments.who, &arguments.connect, output)?;
-    let chosen = select_users(&names, &arguments.levels, &client, &account.id).await?;
+    let (account, client) = Session::account(&args.who, &args.connect, output)?;
+    let by_id = args.levels.is_empty() && names.iter().all(|name| matches!(name, UserRef::Id(_)));
+    let summary = match client.reader().users(&account.id).await {
+        Ok(users) => users,
+        // Resetting by ID does not need permission to read users. With invalid credentials, the write fails with the same error.
+        Err(error) if by_id && is_permission_error(&error) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let chosen = choose(&names, &args.levels, &summary)?;
     if chosen.is_empty() {
         output.status("No users to reset.");
         return Ok(Exit::Done);
     }
-    output.result(shown(&chosen, arguments.privacy.privacy()));
-    if arguments.dry_run {
+    output.result(shown(&chosen, args.privacy.privacy()));
+    if args.dry_run {
         return Ok(Exit::Done);
     }
-    if !arguments.auto_approve {
+    if !args.auto_approve {
         let users = pluralize(chosen.len(), "user");
         confirm(&format!("Reset the risk score of {users}?")).await?;
     }
@@ -106,10 +110,9 @@ pub(crate) async fn run(arguments: ResetArgs, output: &Output) -> Result<Exit, C
         }
         Ok(())
     };
-    let writer = client.writer();
-    let ends = reset(&writer, &account.id, &users, &mut observe).await;
-    output.result(ResetText(&ends));
-    Ok(Exit::from_resets(&ends, signals::received()))
+    let resets = reset(&client.writer(), &account.id, &users, &mut observe).await;
+    output.result(ResetText(&resets));
+    Ok(Exit::from_resets(&resets, signals::received()))
 }
 
 /// Reads the users in a file.
@@ -130,42 +133,22 @@ fn read_user_list(path: &Path, output: &Output) -> Result<Vec<UserRef>, CommandE
     })
 }
 
-/// Finds the selected users. Returns an error if one of them is unknown or ambiguous.
-async fn select_users(
-    names: &[UserRef],
-    levels: &[RiskLevel],
-    client: &Client,
-    account: &AccountId,
-) -> Result<SelectedUsers, CommandError> {
-    let by_id_alone = levels.is_empty() && names.iter().all(|name| matches!(name, UserRef::Id(_)));
-    let summary = match client.reader().users(account).await {
-        Ok(users) => users,
-        // Resetting by ID does not need permission to read users.
-        Err(error) if by_id_alone && is_permission_error(&error) => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
-    choose(names, levels, &summary)
-}
-
-/// Returns true if reading was denied. With invalid credentials, the write fails with the same error.
 fn is_permission_error(error: &ApiError) -> bool {
+    let kind = error.kind();
     matches!(
-        error.kind(),
+        kind,
         ErrorKind::Permission | ErrorKind::CredentialsOrPermission
     )
 }
 
 /// Returns a table of the users with a score, and the IDs of the others.
 fn shown(chosen: &SelectedUsers, privacy: Privacy) -> String {
-    let mut text = String::new();
     let known: Vec<UserRisk> = chosen.values().flatten().cloned().collect();
-    if !known.is_empty() {
-        text.push_str(&users_table(&known, privacy));
-    }
-    for (id, user) in chosen {
-        if user.is_none() {
-            text.push_str(&format!("{id}  no known score\n"));
-        }
-    }
-    text
+    let table = match known.is_empty() {
+        true => String::new(),
+        false => users_table(&known, privacy),
+    };
+    let unknown = chosen.iter().filter(|(_, user)| user.is_none());
+    let lines = unknown.map(|(id, _)| format!("{id}  no known score\n"));
+    table + &lines.collect::<String>()
 }

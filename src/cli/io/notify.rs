@@ -14,7 +14,7 @@ use crate::cli::io::output::Output;
 use crate::cli::io::state::{State, StateFile};
 use crate::cli::{next_steps, session};
 use crate::notify::{CheckResult, DeliveryRecord, Message, Outcome, Settings, Target, notify};
-use crate::plan::{Run, sha256};
+use crate::plan::{Glob, Run, sha256};
 
 /// Notification flags.
 #[derive(Args, Debug)]
@@ -43,7 +43,7 @@ impl NotifyArgs {
     pub(crate) fn read(
         &self,
         fleet: &FleetArgs,
-        narrowed: &[&[String]],
+        narrowed: &[&[Glob]],
     ) -> Result<Notifications, CommandError> {
         let targets = if self.urls.is_empty() {
             let urls = variable(environment::NOTIFY).unwrap_or_default();
@@ -74,7 +74,7 @@ impl NotifyArgs {
 }
 
 /// Returns a digest of the files and of the flags that select accounts. It identifies the check even if no account could be loaded.
-fn about(fleet: &FleetArgs, narrowed: &[&[String]]) -> String {
+fn about(fleet: &FleetArgs, narrowed: &[&[Glob]]) -> String {
     let absolute = |path: &PathBuf| {
         let absolute = std::path::absolute(path);
         let path = absolute.as_ref().unwrap_or(path);
@@ -136,12 +136,7 @@ pub(crate) struct Notifications {
 
 impl Notifications {
     /// Sends the result of a check. A failed delivery is a warning and does not change the result.
-    pub(crate) async fn send(
-        &self,
-        result: Result<&Run, &CommandError>,
-        fleet: &FleetArgs,
-        output: &Output,
-    ) {
+    pub(crate) async fn send(&self, result: Result<&Run, &CommandError>, output: &Output) {
         if self.targets.is_empty() {
             return;
         }
@@ -167,7 +162,7 @@ impl Notifications {
         };
         let (run_url, next) = (
             environment::run_url(),
-            next_steps::next_command_after_drift(result, fleet),
+            next_steps::next_command_after_drift(result, output),
         );
         let message = Message {
             outcome,

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
+use clap::ArgMatches;
 use indicatif::ProgressBar;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -34,6 +35,8 @@ pub(crate) struct Output(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     args: GlobalArgs,
+    /// Arguments of the command, for follow-up commands.
+    arguments: ArgMatches,
     /// Whether GitHub Actions parses the output for workflow commands.
     in_github_actions: bool,
     /// Whether standard output must be one JSON document, even after an error.
@@ -51,9 +54,10 @@ struct State {
 }
 
 impl Output {
-    pub(crate) fn new(args: GlobalArgs, json: bool) -> Self {
+    pub(crate) fn new(args: GlobalArgs, json: bool, arguments: ArgMatches) -> Self {
         Output(Arc::new(State {
             args,
+            arguments,
             in_github_actions: variable(environment::GITHUB_ACTIONS).is_some(),
             json,
             ..State::default()
@@ -158,6 +162,11 @@ impl Output {
             }
             exit => exit,
         }
+    }
+
+    /// Returns the arguments of the command.
+    pub(crate) fn arguments(&self) -> &ArgMatches {
+        &self.0.arguments
     }
 
     /// Returns true with `--quiet`.

@@ -1,7 +1,5 @@
 //! `riskform audit` over a served sandbox: requests and exit codes, without any writes.
 
-use std::collections::BTreeMap;
-
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
@@ -31,7 +29,7 @@ integrations:
 
 fn allowed(permissions: &str) -> Settings {
     Settings {
-        tokens: BTreeMap::from([(DEFAULT_TOKEN.to_owned(), permissions.parse().unwrap())]),
+        permissions: vec![permissions.parse().unwrap()],
         ..Settings::default()
     }
 }
@@ -208,13 +206,9 @@ fn a_fleet_ends_with_the_gravest() {
         "behaviors: { sentinel_one: { enabled: true } }\nintegrations:",
     );
     let server = SandboxServer::start(Settings {
-        tokens: BTreeMap::from([
-            (
-                DEFAULT_TOKEN.to_owned(),
-                "read,apps,groups".parse().unwrap(),
-            ),
-            ("blind".to_owned(), "read".parse().unwrap()),
-        ]),
+        permissions: ["read,apps,groups", "blind=read"]
+            .map(|one| one.parse().unwrap())
+            .into(),
         ..Settings::default()
     });
     let mut workplace = TestDir::with(&server);

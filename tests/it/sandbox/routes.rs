@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::http::Method;
 use riskform::model::field::Field;
 use riskform::sandbox::{
-    AcceptedReferences, BehaviorsPut, DEFAULT_TOKEN, Permissions, RECORDED_ACCOUNT, Settings,
-    TenantUrlForm, UniqueKey, UnsetReference,
+    AcceptedReferences, BehaviorsPut, DEFAULT_TOKEN, RECORDED_ACCOUNT, Settings, TenantUrlForm,
+    UnsetReference,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -87,9 +87,9 @@ async fn statuses(client: &Client) -> Vec<u16> {
 fn every_setting() -> Vec<Settings> {
     let keys = [
         &[][..],
-        &[UniqueKey::ReferenceId],
-        &[UniqueKey::TenantUrl],
-        UniqueKey::ALL,
+        &[Field::ReferenceId],
+        &[Field::TenantUrl],
+        &[Field::ReferenceId, Field::TenantUrl],
     ];
     let mut all = Vec::new();
     for behaviors_put in BehaviorsPut::ALL {
@@ -98,7 +98,7 @@ fn every_setting() -> Vec<Settings> {
                 for unset_reference in UnsetReference::ALL {
                     all.push(Settings {
                         behaviors_put: *behaviors_put,
-                        unique: unique.iter().copied().collect(),
+                        unique: unique.to_vec(),
                         tenant_url: *tenant_url,
                         unset_reference: *unset_reference,
                         ..Settings::default()
@@ -282,9 +282,8 @@ async fn each_operation_needs_its_permission() {
         let granted =
             |needed| str::is_empty(needed) || permissions.split(',').any(|word| word == needed);
         let context = CONTEXT_REQUESTS.map(|(_, needed)| if granted(needed) { 200 } else { 403 });
-        let granted: Permissions = permissions.parse().unwrap();
         let client = Client::new(Settings {
-            tokens: [(DEFAULT_TOKEN.to_owned(), granted)].into(),
+            permissions: vec![permissions.parse().unwrap()],
             ..Settings::default()
         });
         assert_eq!(

@@ -26,8 +26,7 @@ use riskform::plan::{
     AccountPlan, IntegrationTarget, OperationKind, Options, Overrides, PlanError, plan,
 };
 use riskform::sandbox::{
-    AcceptedReferences, BehaviorsPut, RateLimit, Sandbox, Settings, TenantUrlForm, UniqueKey,
-    UnsetReference,
+    AcceptedReferences, BehaviorsPut, RateLimit, Sandbox, Settings, TenantUrlForm, UnsetReference,
 };
 
 use crate::support::account;
@@ -172,16 +171,14 @@ impl ApiVariant {
 
     /// Returns the sandbox's settings.
     pub fn settings(self) -> Settings {
-        let mut unique = BTreeSet::new();
-        if self.unique_reference {
-            unique.insert(UniqueKey::ReferenceId);
-        }
-        if self.unique_tenant {
-            unique.insert(UniqueKey::TenantUrl);
-        }
+        let keys = [
+            (self.unique_reference, Field::ReferenceId),
+            (self.unique_tenant, Field::TenantUrl),
+        ];
+        let keys = keys.into_iter().filter(|(is_unique, _)| *is_unique);
         Settings {
             behaviors_put: self.behaviors_put,
-            unique,
+            unique: keys.map(|(_, field)| field).collect(),
             tenant_url: self.tenant_url,
             unset_reference: self.unset_reference,
             references: self.references,
