@@ -1,10 +1,10 @@
-//! The offline commands: validate, fmt, schema.
+//! The commands for files: validate, fmt, export.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use insta::assert_snapshot;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use riskform::sandbox::Settings;
 
@@ -20,59 +20,21 @@ guards: { protected: [corp.okta.com] }
 const SOUND: &str = "version: 1\naccount_id: 0a000000000000000000000000000000\n";
 
 #[test]
-fn validate_shows_every_mistake_with_its_place_and_the_way_out() {
-    let workplace = TestDir::new();
-    workplace.write("riskform.yaml", MISTAKES);
-    assert_snapshot!(workplace.run(&["validate"]).shown(), @r##"
-    exit 1
-    --- stdout
-    error[yaml-1.1-boolean]: behavior.imp_travel.enabled: expected true or false, found `yes`
-     --> riskform.yaml:4:26
-      |
-    4 |   imp_travel: { enabled: yes, risk_levl: high }
-      |                          ^^^
-      |
-      = help: write `true`
-
-    error[unknown-key]: unknown key `risk_levl` in behavior.imp_travel
-     --> riskform.yaml:4:31
-      |
-    4 |   imp_travel: { enabled: yes, risk_levl: high }
-      |                               ^^^^^^^^^
-      |
-      = help: did you mean `risk_level`?
-
-    warning[protected-host]: guards.protected contains a host that is treated as a reference_id
-     --> riskform.yaml:5:23
-      |
-    5 | guards: { protected: [corp.okta.com] }
-      |                       ^^^^^^^^^^^^^
-      |
-      = help: write `https://` before the host to protect the tenant
-
-    1 account, 2 errors, 1 warning
-    "##);
-}
-
-#[test]
-fn validate_accepts_what_is_sound_without_any_credentials() {
+fn validate_accepts_files_and_fragments_without_credentials() {
     let workplace = TestDir::new();
     workplace.write("riskform.yaml", SOUND);
-    assert_snapshot!(workplace.run(&["validate"]).shown(), @r"
-    exit 0
-    --- stdout
-    1 account, no mistakes
-    ");
     workplace.write("_fragment.yaml", "version: 1\n");
-    let fragment = workplace.run(&["validate", "_fragment.yaml"]);
-    assert_eq!(
-        (fragment.code, fragment.stdout.as_str()),
-        (0, "0 accounts, no mistakes\n")
-    );
+    for (path, shown) in [
+        ("riskform.yaml", "1 account, no mistakes\n"),
+        ("_fragment.yaml", "0 accounts, no mistakes\n"),
+    ] {
+        let run = workplace.run(&["validate", path]);
+        assert_eq!((run.code, run.stdout.as_str()), (0, shown));
+    }
 }
 
 #[test]
-fn validate_speaks_to_scripts_and_to_code_hosts() {
+fn validate_writes_json_and_sarif() {
     let workplace = TestDir::new();
     workplace.write("riskform.yaml", MISTAKES);
     let run = workplace.run(&["validate", "--format", "json"]);
@@ -115,30 +77,10 @@ fn validate_speaks_to_scripts_and_to_code_hosts() {
             result["ruleId"]
         );
     }
-    assert_snapshot!(serde_json::to_string_pretty(&run["results"][0]).unwrap(), @r##"
-    {
-      "level": "error",
-      "locations": [
-        {
-          "physicalLocation": {
-            "artifactLocation": {
-              "uri": "riskform.yaml"
-            },
-            "region": {
-              "endColumn": 29,
-              "startColumn": 26,
-              "startLine": 4
-            }
-          }
-        }
-      ],
-      "message": {
-        "text": "behavior.imp_travel.enabled: expected true or false, found `yes`\nwrite `true`"
-      },
-      "ruleId": "yaml-1.1-boolean",
-      "ruleIndex": 19
-    }
-    "##);
+    assert_eq!(
+        run["results"][0]["locations"][0]["physicalLocation"]["region"],
+        json!({ "startLine": 4, "startColumn": 26, "endColumn": 29 })
+    );
 }
 
 #[test]
@@ -157,53 +99,7 @@ fn no_output_repeats_a_credential() {
 }
 
 #[test]
-fn no_diagnostic_shows_a_later_line_of_a_credential() {
-    let workplace = TestDir::new();
-    for (what, text) in [
-        (
-            "a block scalar",
-            "version: 1\napi_token: |\n  first\n  very-private \u{7}\n",
-        ),
-        (
-            "a folded one",
-            "version: 1\nintegrations:\n  okta:\n    password: >-\n      very\n      very-private \u{1b}\n",
-        ),
-        (
-            "quotes",
-            "version: 1\napi_token: \"first\n  very-private \u{7}\"\n",
-        ),
-        (
-            "no quotes",
-            "version: 1\napi_token: first\n  very-private \u{7}\n",
-        ),
-        (
-            "the line below",
-            "version: 1\napi_token:\n  very-private \u{7}\n",
-        ),
-        (
-            "braces",
-            "{ version: 1, api_token:\n  very-private \u{7} }\n",
-        ),
-        (
-            "a mistake behind it",
-            "version: 1\napi_token: |\n  very-private\n\tvery-private\n",
-        ),
-    ] {
-        workplace.write("riskform.yaml", text);
-        for command in ["validate", "plan", "fmt"] {
-            let run = workplace.run(&[command]);
-            assert_eq!(run.code, 1, "{what}: {}", run.shown());
-            assert!(
-                !run.shown().contains("very-private"),
-                "{what}: {}",
-                run.shown()
-            );
-        }
-    }
-}
-
-#[test]
-fn fmt_names_what_it_changes_and_is_done_after_once() {
+fn fmt_names_changed_files_and_keeps_invalid_ones() {
     let workplace = TestDir::new();
     workplace.write("a.yaml", "account_id:   x # the account\nversion:   1\n");
     workplace.write("b.yaml", "version: 1\n");
@@ -222,8 +118,12 @@ fn fmt_names_what_it_changes_and_is_done_after_once() {
     ");
     let run = workplace.run(&["fmt", "."]);
     assert_eq!((run.code, run.stdout.as_str()), (0, "./a.yaml\n"));
-    let again = workplace.run(&["fmt", "--check", "."]);
-    assert_eq!((again.code, again.stdout.as_str()), (0, ""));
+    workplace.write("c.yaml", "version: [1\n");
+    let again = workplace.run(&["fmt", "."]);
+    assert_eq!((again.code, again.stdout.as_str()), (1, ""));
+    assert!(again.stderr.contains("error[syntax]"), "{}", again.stderr);
+    let kept = fs::read_to_string(workplace.path("c.yaml")).unwrap();
+    assert_eq!(kept, "version: [1\n");
 }
 
 #[test]
@@ -247,71 +147,7 @@ fn fmt_keeps_the_mode_and_the_link() {
 }
 
 #[test]
-fn fmt_leaves_alone_what_it_can_not_read_and_says_so() {
-    let workplace = TestDir::new();
-    workplace.write("a.yaml", "version: [1\n");
-    workplace.write("b.yaml", "version:   1\n");
-    let run = workplace.run(&["fmt", "."]);
-    assert_eq!((run.code, run.stdout.as_str()), (1, "./b.yaml\n"));
-    assert!(run.stderr.contains("error[syntax]"), "{}", run.stderr);
-    assert_eq!(
-        fs::read_to_string(workplace.path("a.yaml")).unwrap(),
-        "version: [1\n"
-    );
-}
-
-#[test]
-fn schema_config_prints_the_schema_of_the_repository() {
-    let run = TestDir::new().run(&["schema", "config"]);
-    assert_eq!(run.code, 0);
-    assert_eq!(run.stdout, include_str!("../../schema/config.schema.json"));
-}
-
-#[test]
-fn export_writes_what_plans_empty() {
-    let server = SandboxServer::start(Settings::default());
-    let workplace = TestDir::with(&server);
-    let account = "f037e56e89293a057740de681ac9abbe";
-    let run = workplace.run(&["export", "--account-id", account]);
-    assert_eq!(run.code, 0, "{}", run.shown());
-    assert_snapshot!(run.stdout, @"
-    version: 1
-    account_id: f037e56e89293a057740de681ac9abbe
-
-    behaviors:
-      high_dlp: { enabled: true, risk_level: medium }
-      imp_travel: { enabled: true, risk_level: high }
-      sentinel_one: { enabled: false, risk_level: medium }
-
-    integrations:
-      example-oktapreview-com:
-        integration_type: Okta
-        tenant_url: https://example.oktapreview.com
-        reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057
-        active: true
-
-    unlisted:
-      behaviors: keep
-      integrations: report
-
-    guards:
-      max_deletes: 1
-      weakening: warn
-      policies: warn
-      protected: []
-    ");
-    workplace.write("riskform.yaml", &run.stdout);
-    let plan = workplace.run(&["plan", "--detailed-exitcode"]);
-    assert_eq!(plan.code, 0, "{}", plan.shown());
-
-    let json = workplace.run(&["export", account, "--format", "json"]);
-    workplace.write("riskform.yaml", &json.stdout);
-    assert_eq!(workplace.run(&["plan", "--detailed-exitcode"]).code, 0);
-    assert_eq!(server.writes(), 0);
-}
-
-#[test]
-fn export_pins_and_names_where_that_is_wanted() {
+fn export_plans_empty_in_each_form() {
     let server = SandboxServer::start(Settings::default());
     let workplace = TestDir::with(&server);
     let account = "f037e56e89293a057740de681ac9abbe";
@@ -323,6 +159,7 @@ fn export_pins_and_names_where_that_is_wanted() {
         assert_eq!(plan.code, 0, "{}", plan.shown());
         run.stdout
     };
+    export(&[]);
     let integration = |text: &str| {
         let (_, rest) = text.split_once("integrations:\n").unwrap();
         rest.split_once("\n\n").unwrap().0.to_owned()

@@ -1,6 +1,7 @@
 //! The JSON Schemas: the committed files are up to date, and the program's output is valid.
 
 use insta::assert_snapshot;
+use riskform::config::shape::{CONFIG_SCHEMA, LIMITS_SCHEMA};
 use riskform::report::schema::{AUDIT_SCHEMA, RUN_SCHEMA};
 use riskform::sandbox::Settings;
 use serde_json::{Value, json};
@@ -12,7 +13,12 @@ const FILE: &str = include_str!("../../fixtures/report/production.yaml");
 
 #[test]
 fn schema_command_prints_the_committed_schemas() {
-    for (kind, schema) in [("run", RUN_SCHEMA), ("audit", AUDIT_SCHEMA)] {
+    for (kind, schema) in [
+        ("config", CONFIG_SCHEMA),
+        ("limits", LIMITS_SCHEMA),
+        ("run", RUN_SCHEMA),
+        ("audit", AUDIT_SCHEMA),
+    ] {
         assert_eq!(TestDir::new().run(&["schema", kind]).stdout, schema);
     }
 }
