@@ -1,4 +1,4 @@
-//! Tells a release which commit it is made of. Works without git, from a package or a tarball; then it is the package that knows, or nobody.
+//! Sets the target, and for releases the commit and its date. Works without Git, from a package or an archive.
 
 use std::env;
 use std::fs;
@@ -9,54 +9,45 @@ fn main() {
     println!("cargo:rerun-if-changed=src/build.rs");
     let target = env::var("TARGET").unwrap_or_default();
     println!("cargo:rustc-env=RISKFORM_TARGET={target}");
-    // A build for trying things out is no release, and would be made anew with every commit.
-    let release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
-    let (commit, date) = if release {
-        commit()
-    } else {
-        Default::default()
+    // Other builds have no commit, because every commit would rebuild them.
+    let (commit, date) = match env::var("PROFILE").as_deref() {
+        Ok("release") => commit(),
+        _ => Default::default(),
     };
-    println!(
-        "cargo:rustc-env=RISKFORM_COMMIT={}",
-        commit.unwrap_or_default()
-    );
-    println!(
-        "cargo:rustc-env=RISKFORM_COMMIT_DATE={}",
-        date.unwrap_or_default()
-    );
+    println!("cargo:rustc-env=RISKFORM_COMMIT={commit}");
+    println!("cargo:rustc-env=RISKFORM_COMMIT_DATE={date}");
 }
 
-/// The commit and its day.
-fn commit() -> (Option<String>, Option<String>) {
+/// Returns the commit and its date. Both are empty if unknown.
+fn commit() -> (String, String) {
     for name in ["RISKFORM_COMMIT", "RISKFORM_COMMIT_DATE"] {
         println!("cargo:rerun-if-env-changed={name}");
     }
     if let Ok(commit) = env::var("RISKFORM_COMMIT") {
-        return (Some(commit), env::var("RISKFORM_COMMIT_DATE").ok());
+        return (commit, env::var("RISKFORM_COMMIT_DATE").unwrap_or_default());
     }
-    // What `cargo package` writes.
+    // `cargo package` writes this file.
     if let Ok(text) = fs::read_to_string(".cargo_vcs_info.json") {
         let sha = text.split('"').find(|word| word.len() == 40);
-        return (sha.map(str::to_owned), None);
+        return (sha.unwrap_or_default().to_owned(), String::new());
     }
-    // Only its own repository tells about it, not one that it happens to lie in.
+    // A `.git` in a parent directory belongs to another project.
     if !Path::new(".git").exists() {
-        return (None, None);
+        return Default::default();
     }
-    for file in ["HEAD", "packed-refs"] {
+    let branch = git(&["symbolic-ref", "-q", "HEAD"]);
+    let files = ["HEAD", "packed-refs", &branch].into_iter();
+    for file in files.filter(|file| !file.is_empty()) {
         println!("cargo:rerun-if-changed=.git/{file}");
     }
-    if let Some(branch) = git(&["symbolic-ref", "-q", "HEAD"]) {
-        println!("cargo:rerun-if-changed=.git/{branch}");
-    }
-    (
-        git(&["rev-parse", "HEAD"]),
-        git(&["show", "-s", "--format=%cs", "HEAD"]),
-    )
+    let date = git(&["show", "-s", "--format=%cs", "HEAD"]);
+    (git(&["rev-parse", "HEAD"]), date)
 }
 
-fn git(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(arguments).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| text.trim().to_owned())
+/// Returns the output of a Git command, or an empty text if it fails.
+fn git(arguments: &[&str]) -> String {
+    let output = Command::new("git").args(arguments).output();
+    let output = output.ok().filter(|output| output.status.success());
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    text.unwrap_or_default()
 }

@@ -5,20 +5,22 @@
 //! `serde_yaml::Value` in the form of a saved plan, so the same `Deserialize` of [`DesiredAccount`] reads both.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 use serde_yaml::{Mapping, Value as Yaml};
 
 use super::code::DiagnosticCode as Code;
 use super::diagnostic::{Diagnostics, Problem, Resource};
-use super::load::LoadOptions;
+use super::files::AllowedRoot;
 use super::scalar::{Scalar, Text, suggest};
-use super::shape::{DOCUMENT, Entries, Map, Required, Shape};
+use super::shape::{DOCUMENT, EXCLUSIVE_KEYS, Entries, Map, Shape};
 use super::span::{Span, names_credential};
 use super::variables::{self, Lookup};
 use super::yaml::{Document, Entry, MAX_VALUE_BYTES, Node, Value};
-use crate::model::account::{self, DesiredAccount};
+use crate::model::account::{AccountId, DesiredAccount, shared_values};
 use crate::model::address::Name;
+use crate::model::field::Field;
 
 /// Name of the entry that covers all other behaviors.
 const WILDCARD: &str = "*";
@@ -53,13 +55,25 @@ pub(super) fn extends(root: &Node) -> Vec<(String, Span)> {
     items.iter().filter_map(path).collect()
 }
 
-/// An account with the locations of its ID and name.
-pub(super) struct Declared {
-    pub(super) account: DesiredAccount,
-    /// Span of the `account_id`, or of the document.
-    pub(super) id_span: Span,
-    /// Span of the `name`, or of the ID.
-    pub(super) name_span: Span,
+/// An account, the span of its `account_id` or its document, and the span of its `name` or its ID.
+pub(super) type Declared = (DesiredAccount, Span, Span);
+
+/// Files to load and values that they may refer to.
+pub struct LoadOptions<'a> {
+    /// Files and directories, as given by the user.
+    pub paths: &'a [PathBuf],
+    /// Account ID of the command line. It is the default for files, and must not differ from the ID in a file.
+    pub account_id: Option<AccountId>,
+    /// Account ID of the environment; only a default.
+    pub default_account_id: Option<AccountId>,
+    /// Directory that all files must be in.
+    pub confinement: &'a AllowedRoot,
+    /// File with the operator limits. It must not be inside the root.
+    pub limits_file: Option<&'a Path>,
+    /// Looks up environment variables for `${NAME}`. Called only for variables that files may use.
+    pub variables: &'a dyn Fn(&str) -> Option<String>,
+    /// Current date (UTC), to check the `until` dates of `ignore_changes`.
+    pub today: Date,
 }
 
 /// Decodes the merged tree of an account, without the entries that have mistakes.
@@ -77,9 +91,6 @@ pub(super) fn account(
     let Yaml::Mapping(mut account) = decoder.value(tree, &Shape::Map(&DOCUMENT), ROOT)? else {
         return None;
     };
-    for key in ["$schema", "version", "extends"] {
-        account.remove(key);
-    }
     for key in ["behaviors", "integrations"] {
         let section = account.entry(key.into());
         section.or_insert_with(|| Mapping::new().into());
@@ -89,38 +100,31 @@ pub(super) fn account(
     account.insert("source".into(), source.into());
     let span = |key| tree.get(key).map(|node| node.span);
     let id_span = span("account_id").unwrap_or(tree.span);
+    let flag = options.account_id.as_ref();
     if span("account_id").is_none() {
-        let default = options.default_account_id.as_ref();
-        let Some(id) = options.account_id.as_ref().or(default) else {
+        let Some(id) = flag.or(options.default_account_id.as_ref()) else {
             let help = "set `account_id`, pass --account-id, or set CLOUDFLARE_ACCOUNT_ID";
             diagnostics.report(id_span, Code::MissingAccountId, "missing account ID", help);
             return None;
         };
         account.insert("account_id".into(), id.as_str().into());
-    }
-    if !account.contains_key("account_id") {
+    } else if !account.contains_key("account_id") {
         return None;
     }
     let decoded: Result<DesiredAccount, _> = serde_yaml::from_value(account.into());
     let report = |error| {
         let message = format!("invalid desired state: {error}");
-        diagnostics.report(tree.span, Code::WrongType, message, "correct the value");
+        diagnostics.report(tree.span, Code::WrongType, &message, "correct the value");
     };
     let account = decoded.map_err(report).ok()?;
-    if let Some(flag) = &options.account_id
-        && *flag != account.account_id
-    {
+    if let Some(flag) = flag.filter(|flag| **flag != account.account_id) {
         let message = format!("account_id does not match --account-id {flag}");
         let help = "omit --account-id, or pass the file of that account";
-        diagnostics.report(id_span, Code::AccountIdConflict, message, help);
+        diagnostics.report(id_span, Code::AccountIdConflict, &message, help);
         return None;
     }
     check_shared_values(&account, tree, diagnostics);
-    Some(Declared {
-        account,
-        id_span,
-        name_span: span("name").unwrap_or(id_span),
-    })
+    Some((account, id_span, span("name").unwrap_or(id_span)))
 }
 
 /// Moves the wildcard entry out of `behaviors`, and adds the behaviors that `null` excludes from it.
@@ -149,49 +153,31 @@ fn is_removed(node: &Node) -> bool {
     matches!(node.value, Value::Removed) || node.is_null()
 }
 
-/// Reports integrations with equal values.
+/// Reports integrations with equal values, in the order of the files.
 fn check_shared_values(account: &DesiredAccount, tree: &Node, diagnostics: &mut Diagnostics) {
-    let entries = tree.get("integrations").map_or(&[][..], Node::entries);
-    let declared = |entry: &Entry| {
-        account
-            .integrations
-            .get_key_value(&entry.key.parse::<Name>().ok()?)
-    };
-    let mut integrations: Vec<((&Name, &account::Declared), &Node)> = (entries.iter())
-        .filter_map(|entry| Some((declared(entry)?, &entry.node)))
-        .collect();
-    for (key, code) in [
-        ("id", Code::SharedId),
-        ("tenant_url", Code::SharedTenantUrl),
-        ("reference_id", Code::SharedReferenceId),
+    let pin = "use different values, or pin both entries with `id`";
+    let remove = "remove `id` from one of them; a live integration belongs to one entry";
+    for (key, code, help) in [
+        ("id", Code::SharedId, remove),
+        ("tenant_url", Code::SharedTenantUrl, pin),
+        ("reference_id", Code::SharedReferenceId, pin),
     ] {
-        // In the order of the files, so that the second one is reported.
-        integrations.sort_by_key(|(_, node)| node.get(key).map(|node| node.span));
-        let mut first: HashMap<String, ((&Name, &account::Declared), Span)> = HashMap::new();
-        for ((name, integration), node) in &integrations {
-            let fields = &integration.fields;
-            let value = match key {
-                "id" => integration.id.map(|id| id.to_string()),
-                "tenant_url" => fields.tenant_url().map(|url| url.normalized().to_owned()),
-                _ => fields.reference_id().map(|id| id.normalized().to_owned()),
-            };
-            let (Some(value), Some(node)) = (value, node.get(key)) else {
-                continue;
-            };
-            let Some(((earlier_name, earlier), span)) = first.get(&value) else {
-                first.insert(value, ((name, integration), node.span));
-                continue;
-            };
-            let help = match key {
-                "id" => "remove `id` from one of them; a live integration belongs to one entry",
-                _ => "use different values, or pin both entries with `id`",
-            };
-            if key == "id" || integration.id.is_none() || earlier.id.is_none() {
-                let message = format!(
-                    "integration.{earlier_name} and integration.{name} have the same `{key}`"
-                );
-                diagnostics.push(Problem::at(node.span, code, message, help).duplicates(*span));
-            }
+        let declared = |entry: &Entry| {
+            let name: Name = entry.key.parse().ok()?;
+            let (name, declared) = account.integrations.get_key_value(&name)?;
+            Some((entry.node.get(key)?.span, name, declared))
+        };
+        let entries = tree.get("integrations").into_iter().flat_map(Node::entries);
+        let mut entries: Vec<_> = entries.filter_map(declared).collect();
+        entries.sort_by_key(|(span, ..)| *span);
+        let spans = entries.iter().map(|(span, name, _)| (*name, *span));
+        let spans: HashMap<&Name, Span> = spans.collect();
+        let entries = entries.iter().map(|(_, name, declared)| (*name, *declared));
+        for (first, second) in shared_values(entries, key) {
+            let message =
+                format!("integration.{first} and integration.{second} have the same `{key}`");
+            let problem = Problem::at(spans[second], code, &message, help);
+            diagnostics.push(problem.duplicates(spans[first]));
         }
     }
 }
@@ -217,28 +203,25 @@ struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    /// Reports a mistake in a file. The merged tree only repeats it.
+    /// Reports a mistake while checking the tree that it belongs to: the merged tree repeats the mistakes of the files.
     fn report(&mut self, problem: Problem) {
-        if self.today.is_none() {
+        let is_merged = matches!(
+            problem.code,
+            Code::NothingToRemove | Code::Expired | Code::NullReference | Code::NullField
+        );
+        if is_merged == self.today.is_some() {
             self.diagnostics.push(problem);
         }
     }
 
-    fn error(&mut self, span: Span, code: Code, message: impl Into<String>, help: &str) {
+    fn error(&mut self, span: Span, code: Code, message: &str, help: &str) {
         self.report(Problem::at(span, code, message, help));
-    }
-
-    /// Reports a mistake of the merged tree.
-    fn merged_error(&mut self, span: Span, code: Code, message: String, help: &str) {
-        if self.today.is_some() {
-            self.diagnostics.report(span, code, message, help);
-        }
     }
 
     fn value(&mut self, node: &Node, shape: &Shape, path: &str) -> Option<Yaml> {
         match (shape, &node.value) {
             (_, Value::Invalid | Value::Removed) => None,
-            (Shape::Map(map) | Shape::MapOrScalar(map, _), Value::Map(entries)) => {
+            (Shape::Map(map) | Shape::MapOrScalar(map), Value::Map(entries)) => {
                 Some(self.map(entries, node.span, map, path).into())
             }
             (Shape::Entries(shape), Value::Map(entries)) => Some(self.entries(entries, shape)),
@@ -246,9 +229,10 @@ impl Decoder<'_> {
             (Shape::Scalar(scalar), Value::Scalar { text, plain }) if !node.is_null() => {
                 self.scalar(text, *plain, node.span, *scalar, path)
             }
-            (Shape::MapOrScalar(map, scalar), Value::Scalar { .. }) => {
-                let value = self.value(node, &Shape::Scalar(*scalar), path)?;
-                Some(Mapping::from_iter([(map.keys[0].name.into(), value)]).into())
+            (Shape::MapOrScalar(map), Value::Scalar { .. }) => {
+                let key = map.keys[0];
+                let value = self.value(node, &key.shape, path)?;
+                Some(Mapping::from_iter([(key.name.into(), value)]).into())
             }
             (shape, _) => {
                 let (expected, help) = shape.expected();
@@ -259,7 +243,7 @@ impl Decoder<'_> {
                     _ => "text",
                 };
                 let message = format!("{path}: expected {expected}, found {found}");
-                self.error(node.span, Code::WrongType, message, &help);
+                self.error(node.span, Code::WrongType, &message, &help);
                 None
             }
         }
@@ -280,13 +264,15 @@ impl Decoder<'_> {
                 };
                 let message = format!("{path}: null counts as left out; no extended file sets it");
                 let help = "remove the key, or set a value";
-                self.merged_error(entry.node.span, code, message, help);
+                self.error(entry.node.span, code, &message, help);
                 continue;
             }
             let Some(value) = self.value(&entry.node, &key.shape, &path) else {
                 continue;
             };
-            if let (true, Value::Scalar { text, .. }) = (key.is_field, &entry.node.value) {
+            // Plans show the variables in the values of fields.
+            let is_field = map.allows_null && Field::WORDS.contains(&key.name);
+            if let (true, Value::Scalar { text, .. }) = (is_field, &entry.node.value) {
                 let names = variables::names(text);
                 if !names.is_empty() {
                     variables.insert(key.name.into(), names.into());
@@ -297,19 +283,18 @@ impl Decoder<'_> {
         if !variables.is_empty() {
             object.insert("variables".into(), variables.into());
         }
-        for key in map.keys {
-            let help = match (key.required, self.today) {
-                (Required::InFile(help), None) if self.is_complete => help,
-                // An empty entry is reported as such.
-                (Required::Merged(help), Some(_)) if !entries.is_empty() => help,
-                _ => continue,
+        for key in map.keys.iter().filter(|key| !key.required.is_empty()) {
+            // An empty entry is reported as such.
+            let is_checked = match self.today {
+                None => !map.allows_null && self.is_complete,
+                Some(_) => map.allows_null && !entries.is_empty(),
             };
             let declares = |entry: &Entry| {
                 &*entry.key == key.name && !(map.allows_null && is_removed(&entry.node))
             };
-            if !entries.iter().any(declares) {
+            if is_checked && !entries.iter().any(declares) {
                 let message = format!("{path}: missing key `{}`", key.name);
-                let problem = Problem::at(span, Code::MissingKey, message, help);
+                let problem = Problem::at(span, Code::MissingKey, &message, key.required);
                 self.diagnostics.push(problem);
             }
         }
@@ -326,7 +311,7 @@ impl Decoder<'_> {
             if entry.node.is_null() && !has_wildcard {
                 let message = format!("{path}: null has no effect; no extended file declares it");
                 let help = "`null` removes an inherited entry; add fields or remove the entry";
-                self.merged_error(span, Code::NothingToRemove, message, help);
+                self.error(span, Code::NothingToRemove, &message, help);
             }
             if entry.node.is_null() {
                 continue;
@@ -337,13 +322,13 @@ impl Decoder<'_> {
             };
             if keys.is_empty() && self.is_complete {
                 let message = format!("{path} is empty");
-                self.error(span, Code::EmptyEntry, message, shape.empty_help);
+                self.error(span, Code::EmptyEntry, &message, shape.empty_help);
             }
             let mut object = self.map(keys, span, shape.entry, &path);
-            self.check_exclusive_keys(&entry.node, &object, shape, &path);
+            self.check_exclusive_keys(&entry.node, &object, &path);
             let mut required = shape.entry.keys.iter();
-            let is_whole = required
-                .all(|key| matches!(key.required, Required::No) || object.contains_key(key.name));
+            let is_whole =
+                required.all(|key| key.required.is_empty() || object.contains_key(key.name));
             if let (Some(name), true) = (name, is_whole) {
                 if shape.name == Scalar::IntegrationName {
                     object.insert("name".into(), name.clone());
@@ -356,24 +341,14 @@ impl Decoder<'_> {
     }
 
     /// Reports an entry that sets both of two keys that replace each other.
-    fn check_exclusive_keys(
-        &mut self,
-        entry: &Node,
-        object: &Mapping,
-        shape: &Entries,
-        path: &str,
-    ) {
-        let Some([one, other]) = shape.exclusive else {
-            return;
-        };
-        if object.contains_key(one)
-            && object.contains_key(other)
-            && let (Some(first), Some(second)) = (entry.get(one), entry.get(other))
-        {
+    fn check_exclusive_keys(&mut self, entry: &Node, object: &Mapping, path: &str) {
+        let [one, other] = EXCLUSIVE_KEYS;
+        let span = |key| object.get(key).and(entry.get(key)).map(|node| node.span);
+        if let (Some(first), Some(second)) = (span(one), span(other)) {
             let message = format!("{path} sets both `{one}` and `{other}`");
             let help = format!("keep `{one}` or `{other}`");
-            let problem = Problem::at(second.span, Code::TwoReferences, message, help);
-            self.report(problem.related(other, first.span, one));
+            let problem = Problem::at(second, Code::TwoReferences, &message, &help);
+            self.report(problem.related(other, first, one));
         }
     }
 
@@ -386,7 +361,7 @@ impl Decoder<'_> {
             };
             // An item with a location is identified by its text, or by the value of its first key.
             let (mut object, name) = match (value, shape) {
-                (Yaml::Mapping(object), Shape::MapOrScalar(map, _)) => (object, map.keys[0].name),
+                (Yaml::Mapping(object), Shape::MapOrScalar(map)) => (object, map.keys[0].name),
                 (value, Shape::Scalar(Scalar::Protected | Scalar::LimitProtected)) => {
                     (Mapping::from_iter([("text".into(), value)]), "text")
                 }
@@ -403,7 +378,7 @@ impl Decoder<'_> {
                 let written = self.diagnostics.sources.written(span);
                 let message = format!("{path} contains `{written}` twice");
                 let help = "remove one of them";
-                let problem = Problem::at(span, Code::DuplicateItem, message, help);
+                let problem = Problem::at(span, Code::DuplicateItem, &message, help);
                 self.report(problem.duplicates(earlier));
                 continue;
             }
@@ -413,7 +388,7 @@ impl Decoder<'_> {
             {
                 let message = format!("{path}: `{identity}` expired on {date}");
                 let help = "remove the item or extend its date";
-                self.merged_error(until.span, Code::Expired, message, help);
+                self.error(until.span, Code::Expired, &message, help);
             }
             object.insert("location".into(), location(span, self.diagnostics));
             list.push(object.into());
@@ -423,27 +398,23 @@ impl Decoder<'_> {
 
     fn report_unknown_key(&mut self, entry: &Entry, map: &Map, path: &str) {
         let key = &*entry.key;
-        let mut message = format!("unknown key `{key}` in {path}");
-        let mut code = Code::UnknownKey;
-        let help = if key == "<<" {
-            "YAML 1.2 has no merge keys; repeat the fields or use `extends`".to_owned()
+        let unknown = format!("unknown key `{key}` in {path}");
+        let (code, message, help) = if key == "<<" {
+            let help = "YAML 1.2 has no merge keys; repeat the fields or use `extends`";
+            (Code::UnknownKey, unknown, help.to_owned())
         } else if names_credential(key) {
-            (code, message) = (
-                Code::SecretKey,
-                format!("credentials such as `{key}` must not be in a file"),
-            );
-            "set an environment variable and name it in `api_token_env`".to_owned()
+            let message = format!("credentials such as `{key}` must not be in a file");
+            let help = "set an environment variable and name it in `api_token_env`";
+            (Code::SecretKey, message, help.to_owned())
         } else if self.diagnostics.is_full() {
             // Finding similar words takes time, and a file may have a million unknown keys.
-            String::new()
+            (Code::UnknownKey, unknown, String::new())
         } else {
             let names = map.keys.iter().map(|key| key.name);
-            suggest(
-                key,
-                &names.filter(|name| *name != "$schema").collect::<Vec<_>>(),
-            )
+            let names: Vec<&str> = names.filter(|name| *name != "$schema").collect();
+            (Code::UnknownKey, unknown, suggest(key, &names))
         };
-        self.error(entry.key_span, code, message, &help);
+        self.error(entry.key_span, code, &message, &help);
     }
 
     /// Returns the value of a scalar, or of the name of an entry.
@@ -458,45 +429,45 @@ impl Decoder<'_> {
         let mut text = Text {
             value: written.to_owned(),
             written,
-            span,
             is_plain,
             has_variables: false,
         };
         if written.contains("${") {
             if scalar.is_literal() {
                 let message = format!("variables are not allowed in {path}");
-                self.error(span, Code::Interpolation, message, "write the value");
+                self.error(span, Code::Interpolation, &message, "write the value");
                 return None;
             }
-            self.fill(&mut text)?;
+            self.fill(&mut text, span)?;
         }
-        let (value, problem) = scalar.check(&text, path);
-        problem.into_iter().for_each(|problem| self.report(problem));
+        let (value, mistake) = scalar.check(&text);
+        if let Some((code, message, help)) = mistake {
+            self.error(span, code, &format!("{path}{message}"), &help);
+        }
         value
     }
 
     /// Replaces the variables of a scalar.
-    fn fill(&mut self, text: &mut Text<'_>) -> Option<()> {
-        let (written, span) = (text.written, text.span);
-        let filled = variables::fill(written, self.lookup);
-        let is_valid = filled.mistakes.is_empty();
-        for mistake in filled.mistakes {
-            let span = self.variable_span(span, written, mistake.ordinal);
-            self.error(span, mistake.code, mistake.message, &mistake.help);
+    fn fill(&mut self, text: &mut Text<'_>, span: Span) -> Option<()> {
+        let written = text.written;
+        let (filled, mistakes) = variables::fill(written, self.lookup);
+        for (ordinal, (code, message, help)) in &mistakes {
+            let span = self.variable_span(span, written, *ordinal);
+            self.error(span, *code, message, help);
         }
         let count = variables::names(written).len();
         if self.today.is_none() && !self.diagnostics.spend(Resource::Variables, count, span) {
             return None;
         }
-        if filled.text.len() > MAX_VALUE_BYTES {
+        if filled.len() > MAX_VALUE_BYTES {
             let message = format!("the value with its variables exceeds {MAX_VALUE_BYTES} bytes");
             let help = "use shorter values for the variables";
-            self.error(span, Code::TooLarge, message, help);
+            self.error(span, Code::TooLarge, &message, help);
             return None;
         }
-        (text.value, text.has_variables) = (filled.text, count > 0);
+        (text.value, text.has_variables) = (filled, count > 0);
         text.is_plain |= text.has_variables;
-        is_valid.then_some(())
+        mistakes.is_empty().then_some(())
     }
 
     /// Returns the span of the `ordinal`th `${` of a scalar, or of the whole scalar if escapes or folded lines hide it.

@@ -128,24 +128,12 @@ impl Diagnostics {
     }
 
     /// Adds a diagnostic without further details.
-    pub(super) fn report(
-        &mut self,
-        span: Span,
-        code: Code,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) {
+    pub(super) fn report(&mut self, span: Span, code: Code, message: &str, help: &str) {
         self.push(Problem::at(span, code, message, help));
     }
 
     /// Adds a diagnostic about a file as a whole.
-    pub(super) fn report_file(
-        &mut self,
-        file: &str,
-        code: Code,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) {
+    pub(super) fn report_file(&mut self, file: &str, code: Code, message: &str, help: &str) {
         let source = self.sources.add(file, "");
         self.report(Span::of_file(source), code, message, help);
     }
@@ -154,7 +142,7 @@ impl Diagnostics {
     pub(super) fn push(&mut self, problem: Problem) {
         let Problem { code, span, .. } = problem;
         let file = Arc::clone(self.sources.name(span.source));
-        let message = EscapeInvisible(&problem.message).to_string();
+        let message = problem.message.clone();
         let key = (file, span.line, span.column, code.as_str(), message);
         if self.list.contains_key(&key) {
             return;
@@ -178,10 +166,10 @@ impl Diagnostics {
         let diagnostic = Diagnostic {
             rule: code,
             severity,
-            message: key.4.clone(),
-            primary: label(span, problem.label),
-            related: related.map(|(span, text)| label(span, text)).collect(),
-            help: Some(EscapeInvisible(&problem.help).to_string()),
+            message: problem.message,
+            primary: label(span, problem.related.map_or("", |(text, ..)| text)),
+            related: related.map(|(_, span, text)| label(span, text)).collect(),
+            help: Some(problem.help),
             note: note.map(|note| EscapeInvisible(&note).to_string()),
         };
         self.list.insert(key, diagnostic);
@@ -201,7 +189,7 @@ impl Diagnostics {
         if !fits {
             let message = format!("more than {limit} {name} in the files of one run");
             let help = "load fewer files in one run, or declare less in them";
-            self.report(span, Code::TooLarge, message, help);
+            self.report(span, Code::TooLarge, &message, help);
         }
         fits
     }
@@ -261,15 +249,15 @@ impl Label {
         let Some(region) = &self.place.region else {
             return vec![Origin::path(file).into()];
         };
-        let (line, excerpt) = (region.line as usize, &region.excerpt);
-        if excerpt.text.is_empty() {
+        let line = region.line as usize;
+        if region.excerpt.is_empty() {
             let origin = Origin::path(file).line(line);
             return vec![origin.char_column(region.column as usize).into()];
         }
         let annotation = kind
-            .span(excerpt.range.clone())
+            .span(region.range.clone())
             .label((!self.text.is_empty()).then_some(self.text.as_str()));
-        let snippet = Snippet::source(excerpt.text.as_str()).line_start(line);
+        let snippet = Snippet::source(region.excerpt.as_str()).line_start(line);
         vec![snippet.path(file).annotation(annotation).into()]
     }
 }
@@ -277,29 +265,23 @@ impl Label {
 /// A diagnostic before its locations are looked up.
 #[derive(Debug)]
 pub(super) struct Problem {
-    code: Code,
+    pub(super) code: Code,
     message: String,
     help: String,
     span: Span,
-    label: &'static str,
-    related: Option<(Span, &'static str)>,
-    note: Option<String>,
+    /// Label of the span, and a second span with its label.
+    related: Option<(&'static str, Span, &'static str)>,
+    pub(super) note: Option<String>,
 }
 
 impl Problem {
     /// Creates a problem at a span.
-    pub(super) fn at(
-        span: Span,
-        code: Code,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> Self {
+    pub(super) fn at(span: Span, code: Code, message: &str, help: &str) -> Self {
         Problem {
             code,
-            message: message.into(),
-            help: help.into(),
+            message: EscapeInvisible(message).to_string(),
+            help: EscapeInvisible(help).to_string(),
             span,
-            label: "",
             related: None,
             note: None,
         }
@@ -311,13 +293,8 @@ impl Problem {
     }
 
     /// Adds a second location, and labels for both.
-    pub(super) fn related(mut self, label: &'static str, span: Span, text: &'static str) -> Self {
-        (self.label, self.related) = (label, Some((span, text)));
-        self
-    }
-
-    pub(super) fn note(mut self, note: String) -> Self {
-        self.note = Some(note);
-        self
+    pub(super) fn related(self, label: &'static str, span: Span, text: &'static str) -> Self {
+        let related = Some((label, span, text));
+        Problem { related, ..self }
     }
 }

@@ -4,7 +4,7 @@
 //! them lines of other files, and `fmt` would rewrite those files.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl AllowedRoot {
         if let Some(root) = &self.root {
             let canonical = root.canonicalize().ok().filter(|root| root.is_dir());
             let message = format!("{} is not a directory", shown(root));
-            let error = FileError::new(Code::Confined, message, "pass a directory with --root");
+            let error = FileError(Code::Confined, message, "pass a directory with --root");
             return canonical.map(Arc::from).ok_or(error);
         }
         // An absolute path needs no working directory, which may no longer exist.
@@ -121,22 +121,18 @@ impl AllowedRoot {
 fn working_directory() -> Result<PathBuf, FileError> {
     let directory = Path::new(".").canonicalize();
     directory.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => FileError::new(
-            Code::Unreadable,
-            "the working directory no longer exists",
-            "use an absolute path, or change to another directory",
-        ),
+        io::ErrorKind::NotFound => {
+            let message = "the working directory no longer exists".to_owned();
+            let help = "use an absolute path, or change to another directory";
+            FileError(Code::Unreadable, message, help)
+        }
         _ => error.into(),
     })
 }
 
-/// Reason why a file is not read.
+/// Rule, message and help for a file that is not read.
 #[derive(Debug)]
-pub(super) struct FileError {
-    pub(super) code: Code,
-    pub(super) message: String,
-    pub(super) help: &'static str,
-}
+pub(super) struct FileError(pub(super) Code, pub(super) String, pub(super) &'static str);
 
 impl From<io::Error> for FileError {
     fn from(error: io::Error) -> Self {
@@ -150,25 +146,16 @@ impl From<io::Error> for FileError {
                 "check the permissions of the file and its parent directories",
             ),
         };
-        FileError::new(Code::Unreadable, message, help)
+        FileError(Code::Unreadable, message, help)
     }
 }
 
 impl FileError {
-    fn new(code: Code, message: impl Into<String>, help: &'static str) -> Self {
-        let message = message.into();
-        FileError {
-            code,
-            message,
-            help,
-        }
-    }
-
     /// Reports the error for a file given by the user or found in a directory.
     pub(super) fn report(&self, path: &Path, diagnostics: &mut Diagnostics) {
         let file = shown(path);
-        let message = format!("{file}: {}", self.message);
-        diagnostics.report_file(&file, self.code, message, self.help);
+        let FileError(code, message, help) = self;
+        diagnostics.report_file(&file, *code, &format!("{file}: {message}"), help);
     }
 }
 
@@ -184,7 +171,7 @@ fn canonical_file(path: &Path, root: &Path) -> Result<PathBuf, FileError> {
         return Ok(canonical);
     };
     let help = "pass a .yaml, .yml or .json file (symlinks are resolved)";
-    Err(FileError::new(Code::NotAFile, message, help))
+    Err(FileError(Code::NotAFile, message.to_owned(), help))
 }
 
 /// Checks that a file or directory is inside the root, and not inside a `.git`.
@@ -198,7 +185,7 @@ fn check_inside(canonical: &Path, root: &Path) -> Result<(), FileError> {
         return Ok(());
     };
     let help = "move the file into that directory or pass a parent directory with --root (symlinks are resolved)";
-    Err(FileError::new(Code::Confined, message, help))
+    Err(FileError(Code::Confined, message, help))
 }
 
 /// Reads files of one run.
@@ -214,30 +201,26 @@ impl Files {
         let metadata = fs::metadata(canonical)?;
         // Opening a FIFO blocks until there is a writer.
         if !metadata.is_file() {
-            let message = "not a regular file or directory";
+            let message = "not a regular file or directory".to_owned();
             let help = "pass a YAML file or a directory";
-            return Err(FileError::new(Code::NotAFile, message, help));
+            return Err(FileError(Code::NotAFile, message, help));
         }
         // The size may have changed, and some file systems do not report it.
         let mut bytes = Vec::new();
         File::open(canonical)?
             .take(MAX_FILE_BYTES + 1)
             .read_to_end(&mut bytes)?;
-        let size = bytes.len() as u64;
-        self.total += size;
-        for (size, limit, excess, help) in [
-            (size, MAX_FILE_BYTES, "larger than", "split the file"),
-            (
-                self.total,
-                MAX_TOTAL_BYTES,
-                "all files of the run have more than",
-                "load fewer files in one run",
-            ),
-        ] {
-            if size > limit {
-                let message = format!("{excess} {} MiB", limit >> 20);
-                return Err(FileError::new(Code::TooLarge, message, help));
-            }
+        self.total += bytes.len() as u64;
+        let too_large = |what: &str, limit: u64, help| {
+            let message = format!("{what} {} MiB", limit >> 20);
+            Err(FileError(Code::TooLarge, message, help))
+        };
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return too_large("larger than", MAX_FILE_BYTES, "split the file");
+        }
+        if self.total > MAX_TOTAL_BYTES {
+            let help = "load fewer files in one run";
+            return too_large("all files of the run have more than", MAX_TOTAL_BYTES, help);
         }
         Ok(bytes)
     }
@@ -279,98 +262,84 @@ fn expand(
     kind: FileSelection,
     diagnostics: &mut Diagnostics,
 ) -> Result<Vec<FoundFile>, FileError> {
-    if !path.is_dir() {
-        let canonical = canonical_file(path, root)?;
-        let (path, root) = (path.to_owned(), Arc::clone(root));
-        return Ok(vec![FoundFile {
-            path,
-            canonical,
-            root,
-        }]);
-    }
-    check_inside(&path.canonicalize()?, root)?;
-    let mut listing = Listing {
-        root,
-        kind,
-        directories: vec![path.to_owned()],
-        entered: HashSet::new(),
-        files: Vec::new(),
-        json_files: 0,
+    let found = |path, canonical| FoundFile {
+        path,
+        canonical,
+        root: Arc::clone(root),
     };
-    while let Some(directory) = listing.directories.pop() {
-        if let Err(error) = listing.list(&directory, diagnostics) {
+    if !path.is_dir() {
+        return Ok(vec![found(path.to_owned(), canonical_file(path, root)?)]);
+    }
+    let (mut files, mut json_files) = (Vec::new(), 0);
+    let mut directories = vec![path.to_owned()];
+    let mut entered = HashSet::new();
+    check_inside(&path.canonicalize()?, root)?;
+    while let Some(directory) = directories.pop() {
+        let entries = list(&directory, root, &mut entered).unwrap_or_else(|error| {
             error.report(&directory, diagnostics);
-        }
-    }
-    listing.files.sort();
-    let directory = shown(path);
-    if listing.json_files > 0 && kind == FileSelection::Accounts {
-        let count = pluralize(listing.json_files, ".json file");
-        let message = format!("{directory}: {count} skipped");
-        let help = "JSON files are loaded only if they are named: pass their paths";
-        diagnostics.report_file(&directory, Code::JsonSkipped, message, help);
-    }
-    if listing.files.is_empty() {
-        let message = format!("{directory}: no desired-state files found");
-        let help = "only *.yaml and *.yml files are loaded, except those starting with `_` or `.`";
-        diagnostics.report_file(&directory, Code::NothingToLoad, message, help);
-    }
-    Ok(listing.files)
-}
-
-/// Files of a directory.
-struct Listing<'a> {
-    root: &'a Arc<Path>,
-    kind: FileSelection,
-    /// Directories to list.
-    directories: Vec<PathBuf>,
-    /// Listed directories. Symlinks may lead to a parent directory, so every directory is listed only once.
-    entered: HashSet<PathBuf>,
-    files: Vec<FoundFile>,
-    json_files: usize,
-}
-
-impl Listing<'_> {
-    fn list(&mut self, directory: &Path, diagnostics: &mut Diagnostics) -> Result<(), FileError> {
-        let canonical_directory = directory.canonicalize()?;
-        check_inside(&canonical_directory, self.root)?;
-        if !self.entered.insert(canonical_directory.clone()) {
-            return Ok(());
-        }
-        for entry in fs::read_dir(directory)? {
-            let entry = entry?;
-            // Hidden directories belong to tools. Files and directories that start with `_` contain fragments.
-            let name = entry.file_name();
-            let is_hidden = name.as_encoded_bytes().starts_with(b".");
+            Vec::new()
+        });
+        for (entry, canonical) in entries {
             let path = entry.path();
-            if is_hidden || self.kind == FileSelection::Accounts && is_fragment(&path) {
+            // Hidden directories belong to tools. Files and directories that start with `_` contain fragments.
+            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            if is_hidden || kind == FileSelection::Accounts && is_fragment(&path) {
                 continue;
             }
-            let file_type = entry.file_type()?;
-            let is_link = file_type.is_symlink();
-            if file_type.is_dir() || is_link && path.is_dir() {
-                self.directories.push(path);
+            let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+            let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_directory || is_link && path.is_dir() {
+                directories.push(path);
             } else if has_extension(&path, &["json"]) {
-                self.json_files += 1;
+                json_files += 1;
             } else if has_extension(&path, &["yaml", "yml"]) {
                 // Only symlinks need `canonicalize`, which takes longer for thousands of paths than reading the files.
                 let canonical = match is_link {
-                    true => canonical_file(&path, self.root),
-                    false => Ok(canonical_directory.join(name)),
+                    true => canonical_file(&path, root),
+                    false => Ok(canonical),
                 };
-                let root = Arc::clone(self.root);
                 match canonical {
-                    Ok(canonical) => self.files.push(FoundFile {
-                        path,
-                        canonical,
-                        root,
-                    }),
+                    Ok(canonical) => files.push(found(path, canonical)),
                     Err(error) => error.report(&path, diagnostics),
                 }
             }
         }
-        Ok(())
     }
+    files.sort();
+    let directory = shown(path);
+    if json_files > 0 && kind == FileSelection::Accounts {
+        let count = pluralize(json_files, ".json file");
+        let message = format!("{directory}: {count} skipped");
+        let help = "JSON files are loaded only if they are named: pass their paths";
+        diagnostics.report_file(&directory, Code::JsonSkipped, &message, help);
+    }
+    if files.is_empty() {
+        let message = format!("{directory}: no desired-state files found");
+        let help = "only *.yaml and *.yml files are loaded, except those starting with `_` or `.`";
+        diagnostics.report_file(&directory, Code::NothingToLoad, &message, help);
+    }
+    Ok(files)
+}
+
+/// Returns the entries of a directory with their canonical paths, symlinks not resolved.
+///
+/// Symlinks may lead to a parent directory, so a directory that has been entered has no entries.
+fn list(
+    directory: &Path,
+    root: &Path,
+    entered: &mut HashSet<PathBuf>,
+) -> Result<Vec<(DirEntry, PathBuf)>, FileError> {
+    let canonical = directory.canonicalize()?;
+    check_inside(&canonical, root)?;
+    let entries = match entered.insert(canonical.clone()) {
+        true => fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?,
+        false => Vec::new(),
+    };
+    let entries = entries.into_iter().map(|entry| {
+        let canonical = canonical.join(entry.file_name());
+        (entry, canonical)
+    });
+    Ok(entries.collect())
 }
 
 /// Returns the canonical path of a base file. `path` is `written` relative to the file `from`.
@@ -428,37 +397,33 @@ pub(super) fn register(
     diagnostics: &mut Diagnostics,
 ) -> Option<SourceId> {
     // The text before the first invalid byte is unchanged, so the offset is valid.
-    let (text, invalid_at) = match String::from_utf8(bytes) {
-        Ok(text) => (text, None),
-        Err(error) => (
-            String::from_utf8_lossy(error.as_bytes()).into_owned(),
-            Some(error.utf8_error().valid_up_to()),
-        ),
-    };
-    let text = match invalid_at {
-        Some(_) => text.as_str(),
-        None => text.strip_prefix('\u{FEFF}').unwrap_or(&text),
+    let invalid = str::from_utf8(&bytes).map_err(|error| error.valid_up_to());
+    let text = String::from_utf8_lossy(&bytes);
+    let text = match invalid {
+        Ok(text) => text.strip_prefix('\u{FEFF}').unwrap_or(text),
+        Err(_) => &text,
     };
     let source = diagnostics.sources.add(name, text);
     let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}');
-    let mut lines = text.match_indices("<<<<<<< ").map(|(at, _)| at);
-    let (at, code, message, help) = if let Some(at) = invalid_at {
-        (
-            at,
-            Code::NotUtf8,
-            "the file is not UTF-8".to_owned(),
-            "save the file as UTF-8",
-        )
-    } else if let Some((at, control)) = text.char_indices().find(|(_, c)| is_control(*c)) {
-        let code = u32::from(control);
-        let message = format!("the file contains the control character U+{code:04X}");
-        (at, Code::ControlCharacter, message, "remove the character")
-    } else if let Some(at) = lines.find(|at| *at == 0 || text[..*at].ends_with('\n')) {
-        let message = "Git conflict markers: the file has an unresolved merge conflict".to_owned();
-        let help = "keep one version, and remove the lines that start with `<<<<<<<`, `=======` and `>>>>>>>`";
-        (at, Code::Syntax, message, help)
-    } else {
-        return Some(source);
+    let control = text.char_indices().find(|(_, c)| is_control(*c));
+    let mut conflicts = text.match_indices("<<<<<<< ").map(|(at, _)| at);
+    let conflict = conflicts.find(|at| *at == 0 || text[..*at].ends_with('\n'));
+    let (at, code, message, help) = match (invalid, control, conflict) {
+        (Err(at), ..) => {
+            let message = "the file is not UTF-8".to_owned();
+            (at, Code::NotUtf8, message, "save the file as UTF-8")
+        }
+        (_, Some((at, control)), _) => {
+            let code = u32::from(control);
+            let message = format!("the file contains the control character U+{code:04X}");
+            (at, Code::ControlCharacter, message, "remove the character")
+        }
+        (.., Some(at)) => {
+            let message = "Git conflict markers: the file has an unresolved merge conflict";
+            let help = "keep one version, and remove the lines that start with `<<<<<<<`, `=======` and `>>>>>>>`";
+            (at, Code::Syntax, message.to_owned(), help)
+        }
+        _ => return Some(source),
     };
     let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let before = &text[..at];
@@ -470,6 +435,6 @@ pub(super) fn register(
         line: number(before.matches('\n').count() + 1),
         column: number(before[line_start..].chars().count() + 1),
     };
-    diagnostics.report(span, code, message, help);
+    diagnostics.report(span, code, &message, help);
     None
 }

@@ -6,43 +6,23 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::civil::Date;
 use serde_yaml::Value as Yaml;
 
 use super::code::DiagnosticCode as Code;
 use super::decode::{self, Declared};
 use super::diagnostic::{Diagnostics, Problem, Resource};
-use super::files::{
-    self, AllowedRoot, FileError, FileSelection, Files, FoundFile, STDIN_PATH, shown,
-};
+use super::files::{self, FileError, FileSelection, Files, FoundFile, STDIN_PATH, shown};
 use super::merge::merge;
-use super::shape::{DOCUMENT, LIMITS};
+use super::shape::{DOCUMENT, LIMITS, Shape};
 use super::span::{Sources, Span};
-use super::variables::Lookup;
 use super::yaml::{self, Document, Value};
-use crate::model::account::{AccountId, DesiredAccount};
+use crate::model::account::DesiredAccount;
 use crate::model::limits::Limits;
+
+pub use super::decode::LoadOptions;
 
 /// Maximum number of base files of one account, on all levels.
 const MAX_BASE_FILES: usize = 64;
-
-/// Files to load and values that they may refer to.
-pub struct LoadOptions<'a> {
-    /// Files and directories, as given by the user.
-    pub paths: &'a [PathBuf],
-    /// Account ID of the command line. It is the default for files, and must not differ from the ID in a file.
-    pub account_id: Option<AccountId>,
-    /// Account ID of the environment; only a default.
-    pub default_account_id: Option<AccountId>,
-    /// Directory that all files must be in.
-    pub confinement: &'a AllowedRoot,
-    /// File with the operator limits. It must not be inside the root.
-    pub limits_file: Option<&'a Path>,
-    /// Looks up environment variables for `${NAME}`. Called only for variables that files may use.
-    pub variables: &'a dyn Fn(&str) -> Option<String>,
-    /// Current date (UTC), to check the `until` dates of `ignore_changes`.
-    pub today: Date,
-}
 
 /// Accounts of the files, and all mistakes.
 #[derive(Debug)]
@@ -64,14 +44,10 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Checked, Box<Diagnostics>> {
     let diagnostics = &mut checked.diagnostics;
     if checked.accounts.is_empty() && diagnostics.errors() == 0 {
         let first = options.paths.first().map(|path| shown(path));
+        let first = first.unwrap_or_default();
         let message = "only fragments found: files starting with `_` are used through `extends`";
         let help = "pass a file that declares an account";
-        diagnostics.report_file(
-            &first.unwrap_or_default(),
-            Code::NothingToLoad,
-            message,
-            help,
-        );
+        diagnostics.report_file(&first, Code::NothingToLoad, message, help);
     }
     match diagnostics.errors() {
         0 => Ok(checked),
@@ -120,19 +96,14 @@ fn read_limits(path: &Path, diagnostics: &mut Diagnostics) -> Option<Limits> {
     let bytes = Files::default().read(path);
     let report = |error: FileError| error.report(path, diagnostics);
     let bytes = bytes.map_err(report).ok()?;
-    let name = shown(path);
-    let source = files::register(&name, bytes, diagnostics)?;
-    let mut documents = yaml::parse(source, diagnostics).into_iter();
-    let first = documents.next().filter(|document| !document.root.is_null());
-    for document in documents {
+    let documents = documents(&shown(path), bytes, diagnostics);
+    for document in documents.iter().skip(1) {
         let message = "the limits file contains several documents";
         let help = "move everything into the first document";
         diagnostics.report(document.root.span, Code::WrongType, message, help);
     }
-    if first.is_none() && diagnostics.errors() == 0 {
-        report_empty(&name, diagnostics);
-    }
-    let Yaml::Mapping(mut limits) = decode::check(&first?, &LIMITS, None, diagnostics)? else {
+    let Yaml::Mapping(mut limits) = decode::check(documents.first()?, &LIMITS, None, diagnostics)?
+    else {
         return None;
     };
     if let Some(Yaml::Mapping(guards)) = limits.remove("guards") {
@@ -143,9 +114,18 @@ fn read_limits(path: &Path, diagnostics: &mut Diagnostics) -> Option<Limits> {
     Some(Limits { source, ..limits })
 }
 
-fn report_empty(name: &str, diagnostics: &mut Diagnostics) {
-    let help = "start the file with `version: 1`, or remove it";
-    diagnostics.report_file(name, Code::EmptyDocument, "the file is empty", help);
+/// Returns the documents of a file, without empty ones, which editors and templates create. Reports an error if there are no others.
+fn documents(name: &str, bytes: Vec<u8>, diagnostics: &mut Diagnostics) -> Vec<Document> {
+    let errors_before = diagnostics.errors();
+    let source = files::register(name, bytes, diagnostics);
+    let documents = source.map(|source| yaml::parse(source, diagnostics));
+    let mut documents = documents.unwrap_or_default();
+    documents.retain(|document| !document.root.is_null());
+    if documents.is_empty() && diagnostics.errors() == errors_before {
+        let help = "start the file with `version: 1`, or remove it";
+        diagnostics.report_file(name, Code::EmptyDocument, "the file is empty", help);
+    }
+    documents
 }
 
 /// Documents of a file.
@@ -165,8 +145,8 @@ struct Chain {
     root: Arc<Path>,
     /// Files from the one given by the user to the current one: canonical and shown paths.
     files: Vec<(PathBuf, String)>,
-    /// Base documents, lowest first.
-    bases: Vec<Arc<Document>>,
+    /// Documents to merge, lowest first.
+    documents: Vec<Arc<Document>>,
     /// Number of base files visited, bounded because the number of paths to a base file may be exponential.
     visited: usize,
 }
@@ -203,18 +183,19 @@ impl<'a> Loader<'a> {
                 let mut chain = Chain {
                     root: Arc::clone(&file.root),
                     files: vec![(file.canonical.clone(), shown(&file.path))],
-                    bases: Vec::new(),
+                    documents: Vec::new(),
                     visited: 0,
                 };
                 let is_whole = self.extend(document, &file.path, &mut chain);
+                chain.documents.push(Arc::clone(document));
                 if is_whole && !files::is_fragment(&file.path) {
-                    declared.extend(self.account(&chain.bases, document, &file.path));
+                    declared.extend(self.account(&chain.documents, &file.path));
                 }
             }
         }
         check_unique(&declared, &mut self.diagnostics);
         self.diagnostics.sources = Sources::default();
-        let mut accounts: Vec<_> = declared.into_iter().map(|one| one.account).collect();
+        let mut accounts: Vec<_> = declared.into_iter().map(|(account, ..)| account).collect();
         accounts.sort_by(|a, b| (&a.source, &a.account_id).cmp(&(&b.source, &b.account_id)));
         Checked {
             accounts,
@@ -223,31 +204,22 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Merges and decodes the documents of an account.
-    fn account(
-        &mut self,
-        bases: &[Arc<Document>],
-        document: &Arc<Document>,
-        path: &Path,
-    ) -> Option<Declared> {
-        let own = document.root.span;
-        let mut layers = bases.iter().chain([document]);
+    /// Merges and decodes the documents of an account. The last one is its own.
+    fn account(&mut self, layers: &[Arc<Document>], path: &Path) -> Option<Declared> {
+        let (first, own) = (layers.first()?, layers.last()?.root.span);
         // A document that was cut short may only seem to lack something.
-        if !layers.clone().all(|document| document.is_complete) {
+        let are_complete = layers.iter().all(|document| document.is_complete);
+        let values = layers.iter().map(|document| document.values).sum();
+        if !are_complete || !self.diagnostics.spend(Resource::Declared, values, own) {
             return None;
         }
-        let values = layers.clone().map(|document| document.values).sum();
-        if !self.diagnostics.spend(Resource::Declared, values, own) {
-            return None;
-        }
-        let first = layers.next()?.root.clone();
-        let tree = layers.fold(first, |base, document| {
-            merge(base, &document.root, &DOCUMENT)
-        });
+        let shape = Shape::Map(&DOCUMENT);
+        let merge = |base, document: &Arc<Document>| merge(base, &document.root, &shape);
+        let tree = layers[1..].iter().fold(first.root.clone(), merge);
         self.diagnostics.context = Some((own.source, format!("merged into {}", shown(path))));
-        let declared = decode::account(&tree, self.options, &mut self.diagnostics);
+        let account = decode::account(&tree, self.options, &mut self.diagnostics);
         self.diagnostics.context = None;
-        declared
+        account
     }
 
     /// Reads, parses and checks a file, once.
@@ -262,24 +234,13 @@ impl<'a> Loader<'a> {
     }
 
     fn parse(&mut self, path: &Path, canonical: &Path, bytes: Vec<u8>) -> ParsedFile {
-        let errors_before = self.diagnostics.errors();
-        let name = shown(path);
-        let source = files::register(&name, bytes, &mut self.diagnostics);
-        let parsed = source.map(|source| yaml::parse(source, &mut self.diagnostics));
-        let mut documents = Vec::new();
-        for mut document in parsed.into_iter().flatten() {
-            // Empty documents are allowed, because editors and templates create them.
-            if !document.root.is_null() {
-                let lookup: Lookup<'_> = self.options.variables;
-                decode::check(&document, &DOCUMENT, Some(lookup), &mut self.diagnostics);
-                document.is_complete &= matches!(document.root.value, Value::Map(_));
-                documents.push(Arc::new(document));
-            }
+        let mut documents = documents(&shown(path), bytes, &mut self.diagnostics);
+        for document in &mut documents {
+            let lookup = Some(self.options.variables);
+            decode::check(document, &DOCUMENT, lookup, &mut self.diagnostics);
+            document.is_complete &= matches!(document.root.value, Value::Map(_));
         }
-        if documents.is_empty() && self.diagnostics.errors() == errors_before {
-            report_empty(&name, &mut self.diagnostics);
-        }
-        let file = Arc::new(documents);
+        let file: ParsedFile = Arc::new(documents.into_iter().map(Arc::new).collect());
         self.parsed.insert(canonical.to_owned(), Arc::clone(&file));
         file
     }
@@ -288,82 +249,77 @@ impl<'a> Loader<'a> {
     fn extend(&mut self, document: &Document, path: &Path, chain: &mut Chain) -> bool {
         let mut is_whole = true;
         for (written, span) in decode::extends(&document.root) {
-            let base = files::beside(path, &written);
-            let added = self.add_base(&base, &written, span, path, chain);
-            if let Err(problem) = added {
-                is_whole = false;
-                if let Some(problem) = problem {
-                    self.diagnostics.push(*problem);
-                }
-            }
+            let added = self.add_base(&written, span, path, chain);
+            is_whole &= added.unwrap_or_else(|problem| {
+                self.diagnostics.push(*problem);
+                false
+            });
         }
         is_whole
     }
 
-    /// Adds the documents for one item of `extends`.
+    /// Adds the documents for one item of `extends`. Returns false if one of them cannot be used; this has been reported.
     ///
     /// # Errors
     ///
-    /// The file cannot be used. `None` if this has been reported.
+    /// The file cannot be used.
     fn add_base(
         &mut self,
-        path: &Path,
         written: &str,
         span: Span,
         from: &Path,
         chain: &mut Chain,
-    ) -> Result<(), Option<Box<Problem>>> {
-        let unusable = |error: FileError, chain: &Chain| {
-            let (code, help) = match error.code {
-                Code::Confined => (error.code, error.help),
+    ) -> Result<bool, Box<Problem>> {
+        let path = &files::beside(from, written);
+        let error =
+            |code, message: &str, help: &str| Box::new(Problem::at(span, code, message, help));
+        let whole_chain = format!("`extends` chain: {}", chain.shown(0, path));
+        let is_nested = chain.files.len() > 1;
+        let unusable = |FileError(code, message, help)| {
+            let (code, help) = match code {
+                Code::Confined => (code, help),
                 _ => (Code::Extends, "paths in `extends` are relative to the file"),
             };
-            let message = format!("{}: {}", shown(path), error.message);
-            let problem = Problem::at(span, code, message, help);
-            Some(Box::new(match chain.files.len() {
-                1 => problem,
-                _ => problem.note(format!("`extends` chain: {}", chain.shown(0, path))),
-            }))
+            let mut problem = error(code, &format!("{}: {message}", shown(path)), help);
+            problem.note = is_nested.then_some(whole_chain.clone());
+            problem
         };
-        let error =
-            |code, message: String, help| Some(Box::new(Problem::at(span, code, message, help)));
-        let canonical = files::base(path, from, written, &chain.root);
-        let canonical = canonical.map_err(|error| unusable(error, chain))?;
+        let canonical = files::base(path, from, written, &chain.root).map_err(unusable)?;
         if let Some(at) = chain.files.iter().position(|(file, _)| *file == canonical) {
             let message = format!("`extends` cycle: {}", chain.shown(at, path));
-            return Err(error(
-                Code::ExtendsCycle,
-                message,
-                "remove one `extends` entry",
-            ));
+            let help = "remove one `extends` entry";
+            return Err(error(Code::ExtendsCycle, &message, help));
         }
         chain.visited += 1;
         if chain.visited > MAX_BASE_FILES {
             let message = format!("`extends` loads more than {MAX_BASE_FILES} files");
             let is_first = chain.visited == MAX_BASE_FILES + 1;
-            return Err(error(Code::Extends, message, "extend fewer files").filter(|_| is_first));
+            let error = error(Code::Extends, &message, "extend fewer files");
+            return if is_first { Err(error) } else { Ok(false) };
         }
         let note = format!("extended by {}", self.diagnostics.sources.location(span));
         self.diagnostics.context = Some((span.source, note));
         let file = self.read(path, &canonical);
         self.diagnostics.context = None;
-        let file = file.map_err(|error| unusable(error, chain))?;
-        match file.as_slice() {
-            [] => Err(None),
+        match file.map_err(unusable)?.as_slice() {
+            [] => Ok(false),
             [document] => {
                 chain.files.push((canonical, shown(path)));
                 let is_whole = self.extend(document, path, chain);
                 chain.files.pop();
-                chain.bases.push(Arc::clone(document));
-                is_whole.then_some(()).ok_or(None)
+                chain.documents.push(Arc::clone(document));
+                Ok(is_whole)
             }
             [_, second, ..] => {
                 let message = format!("{} contains several documents", shown(path));
                 let help = "extend a file that contains one document";
-                let problem = Problem::at(span, Code::Extends, message, help);
+                let problem = *error(Code::Extends, &message, help);
                 let second = second.root.span;
-                let problem = problem.related("", second, "start of the second document");
-                Err(Some(Box::new(problem)))
+                Err(Box::new(problem.related(
+                    "",
+                    second,
+                    "start of the second document",
+                )))
             }
         }
     }
@@ -381,7 +337,7 @@ impl<'a> Loader<'a> {
             );
             let help = "move the limits file to a place that authors of the files cannot change";
             let code = Code::LimitsBeneathRoot;
-            self.diagnostics.report_file(&limits, code, message, help);
+            self.diagnostics.report_file(&limits, code, &message, help);
         }
     }
 }
@@ -389,17 +345,17 @@ impl<'a> Loader<'a> {
 /// Checks that account IDs and names are unique.
 fn check_unique(declared: &[Declared], diagnostics: &mut Diagnostics) {
     let (mut accounts, mut names) = (BTreeMap::new(), BTreeMap::new());
-    for one in declared {
-        let (id, name) = (&one.account.account_id, one.account.label());
-        if let Some(first) = accounts.insert(id, one.id_span) {
+    for (account, id_span, name_span) in declared {
+        let (id, name) = (&account.account_id, account.label());
+        if let Some(first) = accounts.insert(id, *id_span) {
             let message = format!("account {id} is declared twice");
             let help = "merge the documents, or move common parts to a file for `extends`";
-            let problem = Problem::at(one.id_span, Code::DuplicateAccount, message, help);
+            let problem = Problem::at(*id_span, Code::DuplicateAccount, &message, help);
             diagnostics.push(problem.duplicates(first));
-        } else if let Some(first) = names.insert(name, one.name_span) {
+        } else if let Some(first) = names.insert(name, *name_span) {
             let message = format!("account name `{name}` is used twice");
             let help = "give each account a unique `name`";
-            let problem = Problem::at(one.name_span, Code::DuplicateName, message, help);
+            let problem = Problem::at(*name_span, Code::DuplicateName, &message, help);
             diagnostics.push(problem.duplicates(first));
         }
     }

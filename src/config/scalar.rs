@@ -5,10 +5,9 @@ use serde_yaml::Value as Yaml;
 use similar::get_close_matches;
 
 use super::code::DiagnosticCode as Code;
-use super::diagnostic::Problem;
-use super::span::{Span, is_like_token};
-use super::variables::{is_variable_name, may_be_used};
-use crate::model::account::{AccountId, ProtectedItem};
+use super::span::is_like_token;
+use super::variables::{Mistake, may_be_used};
+use crate::model::account::{AccountId, ProtectedItem, is_variable_name};
 use crate::model::address::Name;
 use crate::model::integration::{IntegrationId, TenantUrl};
 use crate::model::text::is_invisible;
@@ -49,64 +48,55 @@ pub(super) struct Text<'n> {
     pub(super) value: String,
     /// The text in the file, which messages quote, so that the value of a variable is never printed.
     pub(super) written: &'n str,
-    pub(super) span: Span,
     /// Whether it may be something else than text: it is unquoted, or a variable is part of it.
     pub(super) is_plain: bool,
     pub(super) has_variables: bool,
 }
 
-/// A typed value, and an error if there is none, or a warning.
-pub(super) type Checked = (Option<Yaml>, Option<Problem>);
+/// Matches a scalar type to a row: rule for other values, accepted values, and a help if it says more.
+macro_rules! row {
+    ($scalar:expr; $($pattern:pat => $code:ident, $expected:literal, $help:literal;)+) => {
+        match $scalar {
+            $($pattern => (Code::$code, $expected, $help)),+
+        }
+    };
+}
 
 impl Scalar {
-    /// Returns the rule for other values, and the accepted values for messages.
-    pub(super) fn expected(self) -> (Code, String) {
-        let (code, expected) = match self {
-            Scalar::Word(words) => return (Code::UnknownWord, alternatives(words)),
-            Scalar::Bool => (Code::WrongType, "true or false"),
-            Scalar::Number => (Code::Number, "a whole number"),
-            Scalar::Version => (Code::Version, "`version: 1`"),
-            Scalar::AccountId => (Code::AccountId, "32 hexadecimal digits"),
-            Scalar::Name | Scalar::IntegrationName => {
-                (Code::Name, "one or more of A-Z, a-z, 0-9, `_` and `-`")
-            }
-            Scalar::BehaviorKey => (Code::Name, "a name without spaces, such as `imp_travel`"),
-            Scalar::TenantUrl => (Code::TenantUrl, "a URL such as `https://corp.okta.com`"),
-            Scalar::ReferenceId | Scalar::Protected => (Code::ReferenceId, "text"),
-            Scalar::ProviderName => (Code::ReferenceId, "the name that the dashboard shows"),
-            Scalar::IntegrationId => (Code::IntegrationId, "an integration ID"),
-            Scalar::Date => (Code::Date, "a date such as 2026-12-31"),
-            Scalar::TokenVariable => (
-                Code::VariableName,
-                "a variable that starts with `CLOUDFLARE_` and does not end with `_ACCOUNT_ID`",
-            ),
-            Scalar::LimitProtected => (Code::LimitsProtected, "an https URL or a UUID"),
-            Scalar::HostGlob => (Code::TenantUrl, "a host or a pattern such as `*.okta.com`"),
-            Scalar::Text | Scalar::Path => (Code::WrongType, "text"),
+    /// Returns the rule for other values, the accepted values for messages, and the help.
+    pub(super) fn expected(self) -> (Code, String, String) {
+        let (code, expected, help) = row! { self;
+            Scalar::Word(_) => UnknownWord, "", "";
+            Scalar::Bool => WrongType, "true or false", "";
+            Scalar::Number => Number, "a whole number",
+                "write decimal digits without quotes, sign or leading zeros (maximum 4294967295)";
+            Scalar::Version => Version, "`version: 1`", "";
+            Scalar::AccountId => AccountId, "32 hexadecimal digits", "find the ID in the URL of the Cloudflare dashboard";
+            Scalar::Name | Scalar::IntegrationName => Name, "one or more of A-Z, a-z, 0-9, `_` and `-`", "";
+            Scalar::BehaviorKey => Name, "a name without spaces, such as `imp_travel`", "";
+            Scalar::TenantUrl => TenantUrl, "a URL such as `https://corp.okta.com`",
+                "write the scheme, the ASCII host and optionally a port, such as `https://corp.okta.com`";
+            Scalar::ReferenceId => ReferenceId, "text", "remove the key to keep the live reference";
+            Scalar::Protected => ReferenceId, "text", "";
+            Scalar::ProviderName => ReferenceId, "the name that the dashboard shows", "";
+            Scalar::IntegrationId => IntegrationId, "an integration ID",
+                "run `riskform get integrations` to list the IDs, which are UUIDs";
+            Scalar::Date => Date, "a date such as 2026-12-31", "";
+            Scalar::TokenVariable => VariableName, "a variable that starts with `CLOUDFLARE_` and does not end with `_ACCOUNT_ID`",
+                "use a name such as `CLOUDFLARE_API_TOKEN`, never the token itself";
+            Scalar::LimitProtected => LimitsProtected, "an https URL or a UUID", "";
+            Scalar::HostGlob => TenantUrl, "a host or a pattern such as `*.okta.com`", "";
+            Scalar::Text | Scalar::Path => WrongType, "text", "";
         };
-        (code, expected.to_owned())
-    }
-
-    /// Returns the help for other values.
-    pub(super) fn help(self) -> String {
-        let help = match self {
-            Scalar::Number => {
-                "write decimal digits without quotes, sign or leading zeros (maximum 4294967295)"
-            }
-            Scalar::AccountId => "find the ID in the URL of the Cloudflare dashboard",
-            Scalar::TenantUrl => {
-                "write the scheme, the ASCII host and optionally a port, such as `https://corp.okta.com`"
-            }
-            Scalar::ReferenceId => "remove the key to keep the live reference",
-            Scalar::IntegrationId => {
-                "run `riskform get integrations` to list the IDs, which are UUIDs"
-            }
-            Scalar::TokenVariable => {
-                "use a name such as `CLOUDFLARE_API_TOKEN`, never the token itself"
-            }
-            _ => return format!("write {}", self.expected().1),
+        let expected = match self {
+            Scalar::Word(words) => alternatives(words),
+            _ => expected.to_owned(),
         };
-        help.to_owned()
+        let help = match help {
+            "" => format!("write {expected}"),
+            help => help.to_owned(),
+        };
+        (code, expected, help)
     }
 
     /// Returns true if variables are not allowed.
@@ -115,24 +105,16 @@ impl Scalar {
         is_name || matches!(self, Scalar::Path | Scalar::TokenVariable)
     }
 
-    /// Checks a text. `path` is the key in messages.
-    pub(super) fn check(self, text: &Text<'_>, path: &str) -> Checked {
+    /// Returns the typed value of a text, and an error if there is none, or a warning. Its message follows the key.
+    pub(super) fn check(self, text: &Text<'_>) -> (Option<Yaml>, Option<Mistake>) {
         // A block scalar ends with a line break.
         let value = match self {
             Scalar::BehaviorKey | Scalar::IntegrationName => text.value.as_str(),
             _ => text.value.trim_end_matches('\n'),
         };
-        let problem = |(code, message, help): (Code, String, String)| {
-            Some(Problem::at(
-                text.span,
-                code,
-                format!("{path}{message}"),
-                help,
-            ))
-        };
         match self.parse(value, text) {
-            Some(typed) => (Some(typed), self.warning(value).and_then(problem)),
-            None => (None, problem(self.mistake(text, value))),
+            Some(typed) => (Some(typed), self.warning(value)),
+            None => (None, Some(self.mistake(text, value))),
         }
     }
 
@@ -176,9 +158,8 @@ impl Scalar {
     }
 
     /// Returns the rule, message and help for a text that the type does not accept.
-    fn mistake(self, text: &Text<'_>, value: &str) -> (Code, String, String) {
-        let (mut code, mut expected) = self.expected();
-        let mut help = self.help();
+    fn mistake(self, text: &Text<'_>, value: &str) -> Mistake {
+        let (mut code, mut expected, mut help) = self.expected();
         let mut found = format!("`{}`", text.written.trim_end_matches('\n'));
         let is_typed = matches!(self, Scalar::Bool | Scalar::Number);
         let is_url = self == Scalar::TenantUrl || value.contains("://");
@@ -205,18 +186,15 @@ impl Scalar {
             _ if value.contains(is_invisible) => {
                 let c = value.chars().find(|c| is_invisible(*c)).unwrap_or_default();
                 let message = format!(" contains the invisible character U+{:04X}", u32::from(c));
-                return (
-                    Code::ControlCharacter,
-                    message,
-                    "remove the character".to_owned(),
-                );
+                let help = "remove the character".to_owned();
+                return (Code::ControlCharacter, message, help);
             }
             _ if value.is_empty() => return (code, " is empty".to_owned(), help),
             Scalar::TenantUrl | Scalar::Protected | Scalar::LimitProtected if is_url => {
                 let reason = value.parse::<TenantUrl>().err();
                 let reason = reason.map_or(found, |reason| reason.to_string());
                 let message = format!(": invalid tenant URL: {reason}");
-                return (Code::TenantUrl, message, Scalar::TenantUrl.help());
+                return (Code::TenantUrl, message, Scalar::TenantUrl.expected().2);
             }
             // It may be a token.
             Scalar::TokenVariable => found = "another text".to_owned(),
@@ -226,7 +204,7 @@ impl Scalar {
     }
 
     /// Returns the rule, message and help for a valid value that is probably a mistake.
-    fn warning(self, value: &str) -> Option<(Code, String, String)> {
+    fn warning(self, value: &str) -> Option<Mistake> {
         let is_host = || {
             !ProtectedItem::is_address(value)
                 && value.contains('.')

@@ -36,7 +36,7 @@ pub enum Shape {
     List(&'static Shape, Merge),
     Scalar(Scalar),
     /// A map, or the value of its first key as a shorthand.
-    MapOrScalar(&'static Map, Scalar),
+    MapOrScalar(&'static Map),
 }
 
 impl Shape {
@@ -48,8 +48,10 @@ impl Shape {
                 "write indented `key: value` lines below the key, or `{}` for an empty mapping",
             ),
             Shape::List(..) => ("a list", "use brackets, as in `[one, two]`"),
-            Shape::Scalar(scalar) | Shape::MapOrScalar(_, scalar) => {
-                return (scalar.expected().1, scalar.help());
+            Shape::MapOrScalar(map) => return map.keys[0].shape.expected(),
+            Shape::Scalar(scalar) => {
+                let (_, expected, help) = scalar.expected();
+                return (expected, help);
             }
         };
         (expected.to_owned(), help.to_owned())
@@ -83,22 +85,11 @@ pub struct Key {
     pub name: &'static str,
     pub shape: Shape,
     pub description: &'static str,
-    pub required: Required,
-    /// Whether it is a field of the API. Plans show the variables in its value.
-    pub is_field: bool,
+    /// Help if the key is missing: in the merged document if the map allows `null`, else in each file. Empty if the key is optional.
+    pub required: &'static str,
     /// Default and example in the JSON Schema, as JSON.
     pub default: &'static str,
     pub example: &'static str,
-}
-
-/// Whether a key must be set, with the help for a missing one.
-#[derive(Clone, Copy, Debug)]
-pub enum Required {
-    No,
-    /// In every file.
-    InFile(&'static str),
-    /// In the merged document.
-    Merged(&'static str),
 }
 
 /// A map with names as keys.
@@ -111,8 +102,6 @@ pub struct Entries {
     pub name: Scalar,
     /// Help for an entry without keys.
     pub empty_help: &'static str,
-    /// Keys that replace each other when merged.
-    pub exclusive: Option<[&'static str; 2]>,
     /// Names that editors complete.
     pub examples: &'static [&'static str],
 }
@@ -133,102 +122,84 @@ const fn map(name: &'static str, description: &'static str, keys: &'static [Key]
     }
 }
 
+/// Declares the keys of a map: name, shape, description, other properties.
+macro_rules! keys {
+    ($($name:literal: $shape:expr, $description:expr $(, $property:ident = $value:literal)*;)+) => {{
+        const KEYS: &[Key] = &[$(Key {
+            $($property: $value,)*
+            ..key($name, $shape, $description)
+        }),+];
+        KEYS
+    }};
+}
+
 const fn key(name: &'static str, shape: Shape, description: &'static str) -> Key {
     Key {
         name,
         shape,
         description,
-        required: Required::No,
-        is_field: false,
+        required: "",
         default: "",
         example: "",
     }
 }
 
-const fn scalar(name: &'static str, scalar: Scalar, description: &'static str) -> Key {
-    key(name, Shape::Scalar(scalar), description)
+const fn scalar(scalar: Scalar) -> Shape {
+    Shape::Scalar(scalar)
 }
-
-const fn field(name: &'static str, scalar: Scalar, description: &'static str) -> Key {
-    Key {
-        is_field: true,
-        ..key(name, Shape::Scalar(scalar), description)
-    }
-}
-
-impl Key {
-    const fn required(self, required: Required) -> Self {
-        Key { required, ..self }
-    }
-
-    const fn default(self, default: &'static str) -> Self {
-        Key { default, ..self }
-    }
-
-    const fn example(self, example: &'static str) -> Self {
-        Key { example, ..self }
-    }
-}
-
-const SCHEMA: Key = scalar(
-    "$schema",
-    Scalar::Text,
-    "JSON Schema of this file, for editors.",
-);
-const VERSION: Key = scalar("version", Scalar::Version, "Version of the file format.")
-    .required(Required::InFile("write `version: 1`"));
 
 /// A document of a desired-state file.
 pub const DOCUMENT: Map = map(
     "DesiredState",
     "Desired state of Zero Trust Risk Scoring in one Cloudflare account. Files whose name starts with `_` are fragments for `extends`.",
-    &[
-        SCHEMA,
-        VERSION,
-        scalar("account_id", Scalar::AccountId, "Account ID (32 hexadecimal digits). Default: --account-id, then CLOUDFLARE_ACCOUNT_ID.")
-            .example(r#"["023e105f4ecef8ad9ca31a8372d0c353", "${CLOUDFLARE_ACCOUNT_ID}"]"#),
-        scalar("name", Scalar::Name, "Display name of the account; must be unique. Default: the account ID.")
-            .example(r#"["production"]"#),
-        key("extends", Shape::List(&Shape::Scalar(Scalar::Path), Merge::Replace), "Base files, relative to this file. Later files override earlier ones; this file overrides all.")
-            .example(r#"[["_baseline.yaml"]]"#),
-        scalar("api_token_env", Scalar::TokenVariable, "Name of the environment variable that holds the API token for this account. Never the token itself.")
-            .example(r#"["CLOUDFLARE_API_TOKEN"]"#),
-        key("behaviors", Shape::Entries(&BEHAVIORS), "Risk behaviors by name. `\"*\"` applies to all behaviors not listed. `null` removes an inherited entry, or excludes a behavior from `\"*\"`."),
-        key("integrations", Shape::Entries(&INTEGRATIONS), "Integrations by a local name, which is not sent to Cloudflare. `null` removes an inherited entry."),
-        key("unlisted", Shape::Map(&UNLISTED), UNLISTED.description),
-        key("guards", Shape::Map(&GUARDS), GUARDS.description),
-    ],
+    keys! {
+        "$schema": scalar(Scalar::Text), SCHEMA;
+        "version": scalar(Scalar::Version), VERSION, required = "write `version: 1`";
+        "account_id": scalar(Scalar::AccountId),
+            "Account ID (32 hexadecimal digits). Default: --account-id, then CLOUDFLARE_ACCOUNT_ID.",
+            example = r#"["023e105f4ecef8ad9ca31a8372d0c353", "${CLOUDFLARE_ACCOUNT_ID}"]"#;
+        "name": scalar(Scalar::Name), "Display name of the account; must be unique. Default: the account ID.", example = r#"["production"]"#;
+        "extends": Shape::List(&Shape::Scalar(Scalar::Path), Merge::Replace),
+            "Base files, relative to this file. Later files override earlier ones; this file overrides all.",
+            example = r#"[["_baseline.yaml"]]"#;
+        "api_token_env": scalar(Scalar::TokenVariable),
+            "Name of the environment variable that holds the API token for this account. Never the token itself.",
+            example = r#"["CLOUDFLARE_API_TOKEN"]"#;
+        "behaviors": Shape::Entries(&BEHAVIORS),
+            "Risk behaviors by name. `\"*\"` applies to all behaviors not listed. `null` removes an inherited entry, or excludes a behavior from `\"*\"`.";
+        "integrations": Shape::Entries(&INTEGRATIONS),
+            "Integrations by a local name, which is not sent to Cloudflare. `null` removes an inherited entry.";
+        "unlisted": Shape::Map(&UNLISTED), UNLISTED.description;
+        "guards": Shape::Map(&GUARDS), GUARDS.description;
+    },
 );
+
+const SCHEMA: &str = "JSON Schema of this file, for editors.";
+const VERSION: &str = "Version of the file format.";
 
 pub const BEHAVIORS: Entries = Entries {
     noun: "behavior",
     entry: &Map {
         allows_null: true,
-            one_line: true,
+        one_line: true,
         ..map(
             "Behavior",
             "A risk behavior. Fields you leave out keep their live value; set at least one.",
-            &[
-            field(
-                "enabled",
-                Scalar::Bool,
-                "Enable detection. Disabling does not change existing scores.",
-            )
-            .example("[true]"),
-            field(
-                "risk_level",
-                Scalar::Word(RiskLevel::WORDS),
-                "Level assigned to users. Access policies match a level exactly, not \"at least\".",
-            )
-            .example(r#"["high"]"#),
-            ],
+            keys! {
+                "enabled": scalar(Scalar::Bool),
+                    "Enable detection. Disabling does not change existing scores.", example = "[true]";
+                "risk_level": scalar(Scalar::Word(RiskLevel::WORDS)),
+                    "Level assigned to users. Access policies match a level exactly, not \"at least\".", example = r#"["high"]"#;
+            },
         )
     },
     name: Scalar::BehaviorKey,
     empty_help: "set `enabled` or `risk_level`, or remove the entry",
-    exclusive: None,
     examples: &["imp_travel", "high_dlp", "sentinel_one", "*"],
 };
+
+/// Keys of an integration that replace each other when merged.
+pub const EXCLUSIVE_KEYS: [&str; 2] = ["reference_id", "identity_provider"];
 
 pub const INTEGRATIONS: Entries = Entries {
     noun: "integration",
@@ -237,131 +208,108 @@ pub const INTEGRATIONS: Entries = Entries {
         ..map(
             "Integration",
             "An Okta tenant that receives users' risk scores.",
-            &[
-            field("integration_type", Scalar::Word(&[OKTA]), "Integration type. Default: the live value, or Okta on create. Changing it replaces the integration.")
-                .example(r#"["Okta"]"#),
-            field("tenant_url", Scalar::TenantUrl, "Base URL of the tenant: https, host and optional port. Required.")
-                .required(Required::Merged("set the base URL of the tenant, such as `tenant_url: https://corp.okta.com`"))
-                .example(r#"["https://corp.okta.com"]"#),
-            field("reference_id", Scalar::ReferenceId, "ID of the Access identity provider for the tenant. Default: the live value, or a generated one on create.")
-                .example(r#"["3701e70b-5de4-4d9d-8972-f5aa994d9057"]"#),
-            scalar("identity_provider", Scalar::ProviderName, "Name of the Access identity provider, instead of its ID in `reference_id`.")
-                .example(r#"["Okta (corp)"]"#),
-            field("active", Scalar::Bool, "Send scores.").default("true"),
-            scalar("id", Scalar::IntegrationId, "ID of the live integration this entry manages. Required only if several share a tenant_url or reference_id.")
-                .example(r#"["4cfe8442-664b-4915-acd4-b39cd65c4314"]"#),
-            key("lifecycle", Shape::Map(&LIFECYCLE), "Protection settings."),
-            ],
+            keys! {
+                "integration_type": scalar(Scalar::Word(&[OKTA])),
+                    "Integration type. Default: the live value, or Okta on create. Changing it replaces the integration.",
+                    example = r#"["Okta"]"#;
+                "tenant_url": scalar(Scalar::TenantUrl),
+                    "Base URL of the tenant: https, host and optional port. Required.", example = r#"["https://corp.okta.com"]"#,
+                    required = "set the base URL of the tenant, such as `tenant_url: https://corp.okta.com`";
+                "reference_id": scalar(Scalar::ReferenceId),
+                    "ID of the Access identity provider for the tenant. Default: the live value, or a generated one on create.",
+                    example = r#"["3701e70b-5de4-4d9d-8972-f5aa994d9057"]"#;
+                "identity_provider": scalar(Scalar::ProviderName),
+                    "Name of the Access identity provider, instead of its ID in `reference_id`.", example = r#"["Okta (corp)"]"#;
+                "active": scalar(Scalar::Bool), "Send scores.", default = "true";
+                "id": scalar(Scalar::IntegrationId),
+                    "ID of the live integration this entry manages. Required only if several share a tenant_url or reference_id.",
+                    example = r#"["4cfe8442-664b-4915-acd4-b39cd65c4314"]"#;
+                "lifecycle": Shape::Map(&LIFECYCLE), "Protection settings.";
+            },
         )
     },
     name: Scalar::IntegrationName,
     empty_help: "set `tenant_url`, or remove the entry",
-    exclusive: Some(["reference_id", "identity_provider"]),
     examples: &["corporate-okta"],
 };
 
 const LIFECYCLE: Map = map(
     "Lifecycle",
     "Protection settings of an integration.",
-    &[
-        scalar(
-            "prevent_destroy",
-            Scalar::Bool,
-            "Block every plan that deletes or replaces this integration. Cannot be overridden.",
-        )
-        .default("false"),
-        key(
-            "ignore_changes",
-            Shape::List(
-                &Shape::MapOrScalar(&IGNORE_CHANGE, IGNORED_FIELD),
-                Merge::Replace,
-            ),
-            "Fields to ignore. An overriding file replaces the whole list.",
-        )
-        .example(r#"[["active"]]"#),
-    ],
+    keys! {
+        "prevent_destroy": scalar(Scalar::Bool),
+            "Block every plan that deletes or replaces this integration. Cannot be overridden.", default = "false";
+        "ignore_changes": Shape::List(&Shape::MapOrScalar(&IGNORE_CHANGE), Merge::Replace),
+            "Fields to ignore. An overriding file replaces the whole list.", example = r#"[["active"]]"#;
+    },
 );
-
-const IGNORED_FIELD: Scalar =
-    Scalar::Word(&["integration_type", "tenant_url", "reference_id", "active"]);
 
 const IGNORE_CHANGE: Map = map(
     "IgnoreChange",
     "A field to ignore, permanently or until a date.",
-    &[
-        scalar("field", IGNORED_FIELD, "Field to ignore.")
-            .required(Required::InFile(
-                "name the field to ignore, as in `{ field: active, until: 2026-12-31 }`",
-            ))
-            .example(r#"["active"]"#),
-        scalar(
-            "until",
-            Scalar::Date,
-            "Last day (UTC) the field is ignored.",
-        )
-        .example(r#"["2026-12-31"]"#),
-        scalar("reason", Scalar::Text, "Reason, shown in plans.").example(r#"["Okta migration"]"#),
-    ],
+    keys! {
+        "field": scalar(Scalar::Word(&["integration_type", "tenant_url", "reference_id", "active"])),
+            "Field to ignore.", example = r#"["active"]"#,
+            required = "name the field to ignore, as in `{ field: active, until: 2026-12-31 }`";
+        "until": scalar(Scalar::Date), "Last day (UTC) the field is ignored.", example = r#"["2026-12-31"]"#;
+        "reason": scalar(Scalar::Text), "Reason, shown in plans.", example = r#"["Okta migration"]"#;
+    },
 );
 
 const UNLISTED: Map = map(
     "Unlisted",
     "Handling of live resources that are not in any file.",
-    &[
-        scalar(
-            "behaviors",
-            Scalar::Word(&["keep", "report", "disable"]),
-            "Unlisted behaviors: keep, report as drift, or disable.",
-        )
-        .default(r#""keep""#),
-        scalar(
-            "integrations",
-            Scalar::Word(&["keep", "report", "delete"]),
-            "Unlisted integrations: keep, report as drift, or delete.",
-        )
-        .default(r#""report""#),
-    ],
+    keys! {
+        "behaviors": scalar(Scalar::Word(&["keep", "report", "disable"])),
+            "Unlisted behaviors: keep, report as drift, or disable.", default = r#""keep""#;
+        "integrations": scalar(Scalar::Word(&["keep", "report", "delete"])),
+            "Unlisted integrations: keep, report as drift, or delete.", default = r#""report""#;
+    },
 );
 
 const GUARDS: Map = map(
     "Guards",
     "Rules that block a plan.",
-    &[
-        scalar("max_deletes", Scalar::Number, "Maximum number of integrations a plan may delete or replace. Override: --max-deletes.")
-            .default("1"),
-        scalar("weakening", Scalar::Word(GuardMode::WORDS), "Block plans that weaken protection. Override: --allow-weakening.")
-            .default(r#""warn""#),
-        scalar("policies", Scalar::Word(GuardMode::WORDS), "Block plans after which no enabled behavior assigns a level that an Access policy uses. Override: --allow-policies.")
-            .default(r#""warn""#),
-        key("protected", Shape::List(&Shape::Scalar(Scalar::Protected), Merge::Union), "Integrations that cannot be deleted, replaced, deactivated, or changed in tenant_url or reference_id: tenant_url, reference_id, ID, address or address pattern. Lists of all files are combined. Cannot be overridden.")
-            .example(r#"[["https://corp.okta.com"]]"#),
-    ],
+    keys! {
+        "max_deletes": scalar(Scalar::Number),
+            "Maximum number of integrations a plan may delete or replace. Override: --max-deletes.", default = "1";
+        "weakening": scalar(Scalar::Word(GuardMode::WORDS)),
+            "Block plans that weaken protection. Override: --allow-weakening.", default = r#""warn""#;
+        "policies": scalar(Scalar::Word(GuardMode::WORDS)),
+            "Block plans after which no enabled behavior assigns a level that an Access policy uses. Override: --allow-policies.",
+            default = r#""warn""#;
+        "protected": Shape::List(&Shape::Scalar(Scalar::Protected), Merge::Union),
+            "Integrations that cannot be deleted, replaced, deactivated, or changed in tenant_url or reference_id: tenant_url, reference_id, ID, address or address pattern. Lists of all files are combined. Cannot be overridden.",
+            example = r#"[["https://corp.okta.com"]]"#;
+    },
 );
 
 /// A limits file.
 pub const LIMITS: Map = map(
     "Limits",
     "Operator limits. The stricter of limits and files applies; no file or flag can exceed the limits.",
-    &[
-        SCHEMA,
-        VERSION,
-        key("guards", Shape::Map(&LIMIT_GUARDS), LIMIT_GUARDS.description),
-        key("allowed_tenants", Shape::List(&Shape::Scalar(Scalar::HostGlob), Merge::Replace), "Host patterns that integrations may send scores to. Default: all; an empty list allows none.")
-            .example(r#"[["*.okta.com"]]"#),
-    ],
+    keys! {
+        "$schema": scalar(Scalar::Text), SCHEMA;
+        "version": scalar(Scalar::Version), VERSION, required = "write `version: 1`";
+        "guards": Shape::Map(&LIMIT_GUARDS), LIMIT_GUARDS.description;
+        "allowed_tenants": Shape::List(&Shape::Scalar(Scalar::HostGlob), Merge::Replace),
+            "Host patterns that integrations may send scores to. Default: all; an empty list allows none.", example = r#"[["*.okta.com"]]"#;
+    },
 );
 
 const LIMIT_GUARDS: Map = map(
     "LimitGuards",
     "Guards for every plan.",
-    &[
-        scalar("max_deletes", Scalar::Number, "Maximum number of integrations a plan may delete or replace."),
-        scalar("delete_all", Scalar::Word(DeleteAllPolicy::WORDS), "Allow deleting every live integration."),
-        scalar("weakening", Scalar::Word(GuardMode::WORDS), "Allow plans that weaken protection."),
-        scalar("policies", Scalar::Word(GuardMode::WORDS), "Allow plans after which no enabled behavior assigns a level that an Access policy uses."),
-        key("protected", Shape::List(&Shape::Scalar(Scalar::LimitProtected), Merge::Union), "Protected integrations by tenant_url, reference_id or ID, in addition to those in the files.")
-            .example(r#"[["https://corp.okta.com"]]"#),
-    ],
+    keys! {
+        "max_deletes": scalar(Scalar::Number), "Maximum number of integrations a plan may delete or replace.";
+        "delete_all": scalar(Scalar::Word(DeleteAllPolicy::WORDS)), "Allow deleting every live integration.";
+        "weakening": scalar(Scalar::Word(GuardMode::WORDS)), "Allow plans that weaken protection.";
+        "policies": scalar(Scalar::Word(GuardMode::WORDS)),
+            "Allow plans after which no enabled behavior assigns a level that an Access policy uses.";
+        "protected": Shape::List(&Shape::Scalar(Scalar::LimitProtected), Merge::Union),
+            "Protected integrations by tenant_url, reference_id or ID, in addition to those in the files.",
+            example = r#"[["https://corp.okta.com"]]"#;
+    },
 );
 
 #[cfg(test)]
@@ -407,7 +355,7 @@ mod tests {
             }
             properties.insert(key.name.to_owned(), schema);
         }
-        let is_required = |key: &&Key| matches!(key.required, Required::InFile(_));
+        let is_required = |key: &&Key| !key.required.is_empty() && !map.allows_null;
         let required: Vec<&str> = map
             .keys
             .iter()
@@ -452,8 +400,9 @@ mod tests {
             Shape::List(item, _) => {
                 json!({ "type": "array", "items": shape_schema(item, definitions) })
             }
-            Shape::MapOrScalar(map, scalar) => {
-                json!({ "anyOf": [scalar.schema(), reference(map, definitions)] })
+            Shape::MapOrScalar(map) => {
+                let shorthand = shape_schema(&map.keys[0].shape, definitions);
+                json!({ "anyOf": [shorthand, reference(map, definitions)] })
             }
             Shape::Scalar(scalar) => scalar.schema(),
         }

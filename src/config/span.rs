@@ -1,20 +1,20 @@
 //! Texts of files: spans, locations, and the source line shown with a location.
 
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::model::location::Location;
 
 /// Index of a text in [`Sources`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SourceId(u32);
 
 /// Range in a text. It includes line and column, because computing them later would require another pass over the text.
 ///
 /// Spans are ordered by file in the order of reading, then by position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Span {
     pub(super) source: SourceId,
     /// Byte offsets of start and end.
@@ -30,10 +30,7 @@ impl Span {
     pub(super) fn of_file(source: SourceId) -> Self {
         Span {
             source,
-            start: 0,
-            end: 0,
-            line: 0,
-            column: 0,
+            ..Span::default()
         }
     }
 
@@ -52,10 +49,8 @@ pub(super) struct Sources(Vec<Source>);
 struct Source {
     name: Arc<str>,
     text: Arc<str>,
-    /// Whether it is known to be a desired-state file. The content of other files is never shown.
-    is_known: bool,
-    /// Number of bytes before the first line with a credential.
-    shown_bytes: OnceLock<usize>,
+    /// Number of bytes before the first line with a credential; 0 unless it is known to be a desired-state file.
+    shown_bytes: usize,
 }
 
 impl Sources {
@@ -65,15 +60,15 @@ impl Sources {
         self.0.push(Source {
             name: name.into(),
             text: text.into(),
-            is_known: false,
-            shown_bytes: OnceLock::new(),
+            shown_bytes: 0,
         });
         SourceId(id)
     }
 
     /// Marks a text as a desired-state file.
     pub(super) fn mark_known(&mut self, id: SourceId) {
-        self.0[id.0 as usize].is_known = true;
+        let source = &mut self.0[id.0 as usize];
+        source.shown_bytes = first_credential(&source.text);
     }
 
     fn get(&self, id: SourceId) -> &Source {
@@ -107,19 +102,14 @@ impl Sources {
         let source = self.get(span.source);
         let (name, line, column) = (Arc::clone(&source.name), span.line, span.column);
         let region = (line > 0).then(|| {
-            let shown = || first_credential(&source.text);
-            let shown = match source.is_known {
-                true => *source.shown_bytes.get_or_init(shown),
-                false => 0,
-            };
-            let excerpt = Excerpt::cut(&source.text[..shown], span);
-            let width = excerpt.text[excerpt.range.clone()].chars().count();
-            let end_column = column + u32::try_from(width).unwrap_or(u32::MAX - column);
+            let (excerpt, range) = excerpt(&source.text[..source.shown_bytes], span);
+            let width = excerpt[range.clone()].chars().count();
             Region {
                 line,
                 column,
-                end_column,
+                end_column: column + u32::try_from(width).unwrap_or_default(),
                 excerpt,
+                range,
             }
         });
         Place { file: name, region }
@@ -145,16 +135,11 @@ pub struct Region {
     pub column: u32,
     /// Column after the last character.
     pub end_column: u32,
-    /// Excerpt of the line.
+    /// Source line. Empty if it must not be shown or is very long.
     #[serde(skip)]
-    pub excerpt: Excerpt,
-}
-
-/// Source line of a location. Empty if it must not be shown or is very long.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Excerpt {
-    pub text: String,
-    /// Byte range of the location.
+    pub excerpt: String,
+    /// Byte range of the location in the excerpt.
+    #[serde(skip)]
     pub range: Range<usize>,
 }
 
@@ -163,31 +148,28 @@ const MAX_BEFORE_BYTES: usize = 4_096;
 /// Maximum number of bytes kept after the start of a location.
 const MAX_AFTER_BYTES: usize = 160;
 
-impl Excerpt {
-    fn cut(text: &str, span: Span) -> Self {
-        let start = span.start as usize;
-        if !text.is_char_boundary(start) {
-            return Excerpt::default();
-        }
-        let line_break = ['\n', '\r'];
-        let window = text.floor_char_boundary(start.saturating_sub(MAX_BEFORE_BYTES));
-        let before = match text[window..start].rfind(line_break) {
-            Some(at) => &text[window + at + 1..start],
-            None if window > 0 => return Excerpt::default(),
-            None => &text[..start],
-        };
-        let after = &text[start..text.floor_char_boundary(start + MAX_AFTER_BYTES)];
-        let (after, ellipsis) = match after.find(line_break) {
-            Some(at) => (&after[..at], ""),
-            None if start + after.len() < text.len() => (after, "…"),
-            None => (after, ""),
-        };
-        let length = after.ceil_char_boundary((span.end as usize).max(start) - start);
-        Excerpt {
-            text: format!("{before}{after}{ellipsis}"),
-            range: before.len()..before.len() + length,
-        }
+/// Returns the line of a span, and the range of the span in it.
+fn excerpt(text: &str, span: Span) -> (String, Range<usize>) {
+    let start = span.start as usize;
+    if !text.is_char_boundary(start) {
+        return Default::default();
     }
+    let line_break = ['\n', '\r'];
+    let window = text.floor_char_boundary(start.saturating_sub(MAX_BEFORE_BYTES));
+    let before = match text[window..start].rfind(line_break) {
+        Some(at) => &text[window + at + 1..start],
+        None if window > 0 => return Default::default(),
+        None => &text[..start],
+    };
+    let after = &text[start..text.floor_char_boundary(start + MAX_AFTER_BYTES)];
+    let (after, ellipsis) = match after.find(line_break) {
+        Some(at) => (&after[..at], ""),
+        None if start + after.len() < text.len() => (after, "…"),
+        None => (after, ""),
+    };
+    let length = after.ceil_char_boundary((span.end as usize).max(start) - start);
+    let range = before.len()..before.len() + length;
+    (format!("{before}{after}{ellipsis}"), range)
 }
 
 /// Returns true if the name of a key suggests a credential.
@@ -258,9 +240,9 @@ mod tests {
             line: 1,
             column: 1,
         };
-        let Excerpt { text, range } = sources.place(span).region.unwrap().excerpt;
-        let covered = text[range].to_owned();
-        (text, covered)
+        let region = sources.place(span).region.unwrap();
+        let covered = region.excerpt[region.range].to_owned();
+        (region.excerpt, covered)
     }
 
     #[test]
@@ -296,6 +278,7 @@ mod tests {
             "url: https://me:abc@a.com/",
             "api_token: |\n  abc",
             "a:\n  - password: |2\n      abc\n        deeper",
+            "a:\n  password: >-\n    very\n    abc \u{1b}",
             "{ name: x, password: 'abc\n second",
             "api_token:\n\n  # below\n  abc",
             "{ \"password\":\n  abc",

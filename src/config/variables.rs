@@ -1,70 +1,50 @@
 //! `${NAME}`, `${NAME:-default}` and `$${` in scalars. They are replaced after parsing, so a value never changes the structure of a file.
 
 use super::code::DiagnosticCode as Code;
+use crate::model::account::is_variable_name;
 
 /// Looks up the value of an environment variable. Called only for names that files may use.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// A text with its variables replaced.
-#[derive(Debug, Default)]
-pub(super) struct Filled {
-    pub(super) text: String,
-    pub(super) mistakes: Vec<Mistake>,
-}
+/// Rule, message and help for an invalid `${`.
+pub(super) type Mistake = (Code, String, String);
 
-/// An invalid `${` in a text.
-#[derive(Debug)]
-pub(super) struct Mistake {
-    /// Number of the `${` in the text, starting at 0.
-    pub(super) ordinal: usize,
-    pub(super) code: Code,
-    pub(super) message: String,
-    pub(super) help: String,
-}
-
-/// Replaces the variables in a text. Without a lookup, every variable is a mistake.
-pub(super) fn fill(text: &str, lookup: Option<Lookup<'_>>) -> Filled {
-    let mut filled = Filled::default();
+/// Returns a text with its variables replaced, and the mistakes with the number of their `${` in the text, starting at 0.
+///
+/// Without a lookup, every variable is a mistake.
+pub(super) fn fill(text: &str, lookup: Option<Lookup<'_>>) -> (String, Vec<(usize, Mistake)>) {
+    let (mut filled, mut mistakes) = (String::new(), Vec::new());
     let mut rest = text;
     for ordinal in 0.. {
         let Some((before, after)) = rest.split_once("${") else {
             break;
         };
         if let Some(before) = before.strip_suffix('$') {
-            filled.text.push_str(before);
-            filled.text.push_str("${");
+            filled.push_str(before);
+            filled.push_str("${");
             rest = after;
             continue;
         }
-        filled.text.push_str(before);
+        filled.push_str(before);
         let (inside, after) = match after.split_once('}') {
             Some((inside, after)) => (Some(inside), after),
             None => (None, ""),
         };
         rest = after;
         match value(inside, lookup) {
-            Ok(value) => filled.text.push_str(&value),
-            Err((code, message, help)) => filled.mistakes.push(Mistake {
-                ordinal,
-                code,
-                message,
-                help,
-            }),
+            Ok(value) => filled.push_str(&value),
+            Err(mistake) => mistakes.push((ordinal, mistake)),
         }
     }
-    filled.text.push_str(rest);
-    filled
+    filled.push_str(rest);
+    (filled, mistakes)
 }
 
-/// Returns the value of the expression between `${` and `}`, or the code, message and help of a mistake.
-fn value(
-    inside: Option<&str>,
-    lookup: Option<Lookup<'_>>,
-) -> Result<String, (Code, String, String)> {
-    let error = |code, message: &str, help: &str| Err((code, message.to_owned(), help.to_owned()));
-    let malformed = |message| {
+/// Returns the value of the expression between `${` and `}`.
+fn value(inside: Option<&str>, lookup: Option<Lookup<'_>>) -> Result<String, Mistake> {
+    let malformed = |message: &str| {
         let help = "write `${NAME}` or `${NAME:-default}`; use `$${` for a literal `${`";
-        error(Code::Interpolation, message, help)
+        Err((Code::Interpolation, message.to_owned(), help.to_owned()))
     };
     let Some(inside) = inside else {
         return malformed("missing `}` after `${`");
@@ -80,14 +60,14 @@ fn value(
         return malformed("variables cannot be nested in a default");
     }
     let Some(lookup) = lookup else {
-        let message = "variables are not allowed here";
-        return error(Code::Interpolation, message, "write the value");
+        let message = "variables are not allowed here".to_owned();
+        return Err((Code::Interpolation, message, "write the value".to_owned()));
     };
     // Checked before the lookup: a value that is never read cannot leak.
     if !may_be_used(name) {
         let message = format!("variable `{name}` is not allowed in files");
         let help = "use a variable whose name starts with `RISKFORM_VAR_`, without a credential";
-        return error(Code::ForbiddenVariable, &message, help);
+        return Err((Code::ForbiddenVariable, message, help.to_owned()));
     }
     let value = lookup(name);
     let (code, state) = match &value {
@@ -117,15 +97,6 @@ pub(super) fn may_be_used(name: &str) -> bool {
     name.ends_with("_ACCOUNT_ID") || name.starts_with("RISKFORM_VAR_")
 }
 
-/// Returns true if a text is a valid name of an environment variable.
-pub(super) fn is_variable_name(text: &str) -> bool {
-    !text.starts_with(|c: char| c.is_ascii_digit())
-        && !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
 /// Escapes `${`, so that the text contains no variables.
 pub(super) fn escaped(text: &str) -> String {
     text.replace("${", "$${")
@@ -136,13 +107,11 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> String {
-        let filled = fill(
-            text,
-            Some(&|name| (name == "RISKFORM_VAR_A").then(|| "v".to_owned())),
-        );
-        let mistakes = filled.mistakes.iter();
-        let mistakes = mistakes.map(|one| format!(" {}:{}", one.ordinal, one.code));
-        format!("{}{}", filled.text, mistakes.collect::<String>())
+        let lookup = |name: &str| (name == "RISKFORM_VAR_A").then(|| "v".to_owned());
+        let (filled, mistakes) = fill(text, Some(&lookup));
+        let mistakes = mistakes.iter();
+        let mistakes = mistakes.map(|(ordinal, (code, ..))| format!(" {ordinal}:{code}"));
+        format!("{filled}{}", mistakes.collect::<String>())
     }
 
     #[test]

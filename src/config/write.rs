@@ -3,7 +3,6 @@
 //! A string is quoted unless both YAML 1.1 and 1.2 parsers read it as that string. `serde_yaml` only reads the result back, because its
 //! own output leaves `no`, `1_000`, dates and `=` unquoted.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Map as Object, Value, json};
@@ -20,7 +19,7 @@ use crate::model::text::{escape_invisible_json, is_invisible};
 pub struct WriteError;
 
 /// A desired-state document to write.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct AccountFile {
     /// Values by key.
     pub content: Object<String, Value>,
@@ -31,10 +30,7 @@ pub struct AccountFile {
 impl AccountFile {
     /// Returns a document without behaviors and integrations.
     pub fn new(account_id: &AccountId, name: Option<&Name>) -> Self {
-        let mut file = AccountFile {
-            content: Object::new(),
-            comments: BTreeMap::new(),
-        };
+        let mut file = AccountFile::default();
         file.set("version", json!(1));
         file.set("account_id", json!(account_id));
         if let Some(name) = name {
@@ -68,7 +64,7 @@ impl AccountFile {
     /// An independent parser reads other values.
     pub fn to_yaml(&self) -> Result<String, WriteError> {
         let mut text = String::new();
-        for (name, value, shape) in members(&self.content, Some(Shape::Map(&DOCUMENT))) {
+        for (name, value, shape) in members(&self.content, Shape::Map(&DOCUMENT)) {
             // Blank lines separate the sections, but not the short keys at the top.
             if value.is_object() {
                 text.push('\n');
@@ -84,53 +80,49 @@ impl AccountFile {
     }
 }
 
-fn write_entry(text: &mut String, margin: &str, name: &str, value: &Value, shape: Option<Shape>) {
-    let is_one_line = matches!(shape, Some(Shape::Map(Map { one_line: true, .. })));
+fn write_entry(text: &mut String, margin: &str, name: &str, value: &Value, shape: Shape) {
+    let is_one_line = matches!(shape, Shape::Map(Map { one_line: true, .. }));
+    let name = quote(name);
     match value {
         Value::Object(entries) if !is_one_line && !entries.is_empty() => {
-            text.push_str(&format!("{margin}{}:\n", quote(name)));
+            text.push_str(&format!("{margin}{name}:\n"));
             for (name, value, shape) in members(entries, shape) {
                 write_entry(text, &format!("{margin}  "), name, value, shape);
             }
         }
-        value => text.push_str(&format!(
-            "{margin}{}: {}\n",
-            quote(name),
-            one_line(value, shape)
-        )),
+        value => text.push_str(&format!("{margin}{name}: {}\n", one_line(value, shape))),
     }
 }
 
 /// Returns a value on one line.
-fn one_line(value: &Value, shape: Option<Shape>) -> String {
+fn one_line(value: &Value, shape: Shape) -> String {
     match value {
-        Value::String(text) => quote(text).into_owned(),
+        Value::String(text) => quote(text),
         Value::Object(entries) if !entries.is_empty() => {
             let members = members(entries, shape).into_iter();
-            let member =
-                |(name, value, shape)| format!("{}: {}", quote(name), one_line(value, shape));
-            let members: Vec<String> = members.map(member).collect();
-            format!("{{ {} }}", members.join(", "))
+            let members = members.map(|(name, value, shape)| {
+                let (name, value) = (quote(name), one_line(value, shape));
+                format!("{name}: {value}")
+            });
+            format!("{{ {} }}", members.collect::<Vec<String>>().join(", "))
         }
         value => value.to_string(),
     }
 }
 
 /// Returns the members of a map with their shapes: keys in the order of the shape, names in their own.
-fn members(
-    entries: &Object<String, Value>,
-    shape: Option<Shape>,
-) -> Vec<(&str, &Value, Option<Shape>)> {
-    if let Some(Shape::Map(map)) = shape {
-        let member = |key: &Key| Some((key.name, entries.get(key.name)?, Some(key.shape)));
-        return map.keys.iter().filter_map(member).collect();
+fn members(entries: &Object<String, Value>, shape: Shape) -> Vec<(&str, &Value, Shape)> {
+    let key = |key: &Key| Some((key.name, entries.get(key.name)?, key.shape));
+    match shape {
+        Shape::Map(map) => map.keys.iter().filter_map(key).collect(),
+        Shape::Entries(shape) => {
+            let named = entries.iter();
+            let named = named.map(|(name, value)| (name.as_str(), value, Shape::Map(shape.entry)));
+            named.collect()
+        }
+        // No other value is an object.
+        Shape::List(..) | Shape::Scalar(_) | Shape::MapOrScalar(_) => Vec::new(),
     }
-    let entry = match shape {
-        Some(Shape::Entries(entries)) => Some(Shape::Map(entries.entry)),
-        _ => None,
-    };
-    let member = |(name, value)| (String::as_str(name), value, entry);
-    entries.iter().map(member).collect()
 }
 
 /// Returns a comment on one line. It may quote values of the API.
@@ -144,9 +136,9 @@ fn comment_line(text: &str) -> String {
 }
 
 /// Returns a string for YAML, in quotes if necessary. Invisible characters, and what a CI runner takes for a command, are escaped.
-fn quote(text: &str) -> Cow<'_, str> {
+fn quote(text: &str) -> String {
     if is_plain(text) {
-        return text.into();
+        return text.to_owned();
     }
     let json = Value::from(text).to_string().replace("##[", "\\u0023#[");
     let escape = |c: char| match u32::from(c) {
@@ -154,17 +146,16 @@ fn quote(text: &str) -> Cow<'_, str> {
         code if code <= 0xFFFF => format!("\\u{code:04X}"),
         code => format!("\\U{code:08X}"),
     };
-    json.chars().map(escape).collect::<String>().into()
+    json.chars().map(escape).collect()
 }
 
 /// Returns true if every parser reads the unquoted text as this string, those of YAML 1.1 included, for which `no`, `1_000` or a date is
 /// something else.
 fn is_plain(text: &str) -> bool {
-    const RESERVED: [&str; 15] = [
-        "y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "o", "x", "t",
-        "f",
-    ];
-    let is_reserved = RESERVED.contains(&text.to_ascii_lowercase().as_str());
+    const RESERVED: &str = "y n yes no on off true false null nan inf o x t f";
+    let is_reserved = RESERVED
+        .split(' ')
+        .any(|word| word.eq_ignore_ascii_case(text));
     let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:".contains(&byte);
     let is_word = text.bytes().all(is_safe) && !text.ends_with(':') && !is_reserved;
     // Other text that starts with a digit may be a number of some base, a date or, in YAML 1.1, a number of base 60.

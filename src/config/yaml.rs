@@ -121,6 +121,14 @@ impl PartialEq for Entry {
 /// After a syntax error, the part before it is kept, and the next document is still parsed.
 pub(super) fn parse(source: SourceId, diagnostics: &mut Diagnostics) -> Vec<Document> {
     let text = Arc::clone(diagnostics.sources.text(source));
+    if !has_known_key(&text) {
+        let name = Arc::clone(diagnostics.sources.name(source));
+        let message = "not a desired-state file (unknown first key); its content is not shown";
+        let help = "pass a desired-state file, or start the file with `version: 1`";
+        diagnostics.report_file(&name, Code::ForeignFile, message, help);
+        return Vec::new();
+    }
+    diagnostics.sources.mark_known(source);
     let limits = options! {
         emit_comments: false,
         emit_unresolved_aliases: true,
@@ -134,7 +142,6 @@ pub(super) fn parse(source: SourceId, diagnostics: &mut Diagnostics) -> Vec<Docu
         anchors: HashMap::new(),
         values: 0,
         depth: 0,
-        is_known: false,
         state: State::Reading,
     };
     let mut documents: Vec<Document> = Vec::new();
@@ -147,7 +154,11 @@ pub(super) fn parse(source: SourceId, diagnostics: &mut Diagnostics) -> Vec<Docu
                     reader.spend(Resource::Documents, 1, span);
                 }
                 Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
-                event => documents.extend(reader.document(event, span)),
+                event => documents.push(Document {
+                    root: reader.node(event, span),
+                    is_complete: true,
+                    values: reader.values,
+                }),
             }
         }
         if let Some(document) = documents.last_mut() {
@@ -159,6 +170,25 @@ pub(super) fn parse(source: SourceId, diagnostics: &mut Diagnostics) -> Vec<Docu
         }
         (reader.state, reader.depth) = (State::Reading, 0);
     }
+}
+
+/// Returns true if the first key of a text is known, or there is none. Other files are not read, because messages would quote them.
+fn has_known_key(text: &str) -> bool {
+    let mut is_in_map = false;
+    for event in Parser::new_from_str(text) {
+        match event.map(|(event, _)| event) {
+            Ok(Event::MappingStart(..)) if !is_in_map => is_in_map = true,
+            Ok(Event::MappingEnd) => is_in_map = false,
+            Ok(Event::Scalar(key, ..)) if is_in_map => {
+                return DOCUMENT.key(&key).or(LIMITS.key(&key)).is_some();
+            }
+            Ok(Event::Scalar(text, ScalarStyle::Plain, ..)) if matches!(&*text, "" | "~") => {}
+            Ok(Event::StreamStart | Event::StreamEnd | Event::Comment(..)) => {}
+            Ok(Event::DocumentStart(..) | Event::DocumentEnd) => {}
+            _ => return false,
+        }
+    }
+    true
 }
 
 /// Returns the comments of a text, sorted.
@@ -182,8 +212,6 @@ struct Reader<'t, 'd> {
     anchors: HashMap<usize, (Node, (usize, usize))>,
     values: usize,
     depth: usize,
-    /// Whether the first key is known. Other files are not read, because messages would quote them.
-    is_known: bool,
     state: State,
 }
 
@@ -206,7 +234,7 @@ impl<'t> Reader<'t, '_> {
         }
         match self.parser.next_event()? {
             Ok((event, span)) => {
-                if event.tag().is_some() && self.is_known {
+                if event.tag().is_some() {
                     let span = self.span(&span.tag_span().unwrap_or(span));
                     let message = "YAML tags are not supported";
                     self.report(span, Code::Tag, message, "remove the tag");
@@ -230,24 +258,6 @@ impl<'t> Reader<'t, '_> {
         next
     }
 
-    /// Returns the document whose root starts with an event. The first root with a value must be a map.
-    fn document(&mut self, event: Event<'t>, span: Span) -> Option<Document> {
-        let is_known = self.is_known
-            || match &event {
-                Event::Scalar(text, ScalarStyle::Plain, ..) => matches!(&**text, "" | "~"),
-                event => matches!(event, Event::MappingStart(..)),
-            };
-        if !is_known {
-            self.report_unrelated();
-            return None;
-        }
-        Some(Document {
-            root: self.node(event, span),
-            is_complete: true,
-            values: self.values,
-        })
-    }
-
     /// Returns the node that starts with an event.
     fn node(&mut self, event: Event<'t>, span: Span) -> Node {
         let ((value, end), anchor) = match event {
@@ -260,7 +270,7 @@ impl<'t> Reader<'t, '_> {
             Event::UnresolvedAlias(name) => {
                 let message = format!("alias `*{name}` has no anchor `&{name}` before it");
                 let help = "define the anchor, or put text that starts with `*` in quotes";
-                self.report(span, Code::Alias, message, help);
+                self.report(span, Code::Alias, &message, help);
                 ((Value::Invalid, span.end), 0)
             }
             _ => ((Value::Invalid, span.end), 0),
@@ -285,7 +295,7 @@ impl<'t> Reader<'t, '_> {
         let length = text.len();
         if length > MAX_VALUE_BYTES {
             let message = format!("a value has {length} bytes; the maximum is {MAX_VALUE_BYTES}");
-            self.report(span, Code::TooLarge, message, "shorten the value");
+            self.report(span, Code::TooLarge, &message, "shorten the value");
             return Value::Invalid;
         }
         Value::Scalar {
@@ -318,7 +328,6 @@ impl<'t> Reader<'t, '_> {
                 break;
             }
             let key = self.node(event, span);
-            self.check_first_key(&key);
             let Some((event, span)) = self.next_in(&mut entries) else {
                 break;
             };
@@ -332,7 +341,7 @@ impl<'t> Reader<'t, '_> {
                     Some(first) => {
                         let message = format!("duplicate key `{key}`");
                         let help = "remove one of them";
-                        let problem = Problem::at(key_span, Code::DuplicateKey, message, help);
+                        let problem = Problem::at(key_span, Code::DuplicateKey, &message, help);
                         self.diagnostics.push(problem.duplicates(*first));
                     }
                     None => {
@@ -354,21 +363,6 @@ impl<'t> Reader<'t, '_> {
         }
         self.depth -= 1;
         (Value::Map(entries), end)
-    }
-
-    /// Stops reading if the first key of the file is unknown.
-    fn check_first_key(&mut self, key: &Node) {
-        if self.is_known {
-            return;
-        }
-        let known = |key: &str| DOCUMENT.key(key).or(LIMITS.key(key)).is_some();
-        match &key.value {
-            Value::Scalar { text, .. } if known(text) => {
-                self.is_known = true;
-                self.diagnostics.sources.mark_known(self.source);
-            }
-            _ => self.report_unrelated(),
-        }
     }
 
     /// Returns a copy of the anchored node. It is counted before it is copied, because copies of copies grow exponentially.
@@ -414,9 +408,6 @@ impl<'t> Reader<'t, '_> {
 
     fn syntax_error(&mut self, error: &ScanError) {
         let span = self.span(&granit_parser::Span::empty(*error.marker()));
-        if !self.is_known {
-            return self.report_unrelated();
-        }
         let before = &self.diagnostics.sources.text(self.source)[..span.start as usize];
         let help = match error.kind() {
             ErrorKind::RecursionLimitExceeded => return self.report_nesting(span),
@@ -438,27 +429,18 @@ impl<'t> Reader<'t, '_> {
             _ => "the rest of this document was not checked",
         };
         let message = format!("invalid YAML: {}", error.info());
-        self.report(span, Code::Syntax, message, help);
+        self.report(span, Code::Syntax, &message, help);
         self.state = State::Broken;
     }
 
     fn report_nesting(&mut self, span: Span) {
         let message = format!("nested more than {MAX_NESTING} levels deep");
         let help = "a desired-state file needs at most 6 levels";
-        self.report(span, Code::Nesting, message, help);
+        self.report(span, Code::Nesting, &message, help);
         self.state = State::Stopped;
     }
 
-    fn report_unrelated(&mut self) {
-        let name = Arc::clone(self.diagnostics.sources.name(self.source));
-        let message = "not a desired-state file (unknown first key); its content is not shown";
-        let help = "pass a desired-state file, or start the file with `version: 1`";
-        self.diagnostics
-            .report_file(&name, Code::ForeignFile, message, help);
-        self.state = State::Stopped;
-    }
-
-    fn report(&mut self, span: Span, code: Code, message: impl Into<String>, help: &str) {
+    fn report(&mut self, span: Span, code: Code, message: &str, help: &str) {
         self.diagnostics.report(span, code, message, help);
     }
 }

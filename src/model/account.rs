@@ -1,7 +1,6 @@
 //! An account: its desired state, as declared in files, and its live state, as returned by the API.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::Hash;
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -129,11 +128,12 @@ impl DesiredAccount {
             let mistakes = entry.check(Kind::Integration).into_iter();
             wrong.extend(mistakes.map(|mistake| format!("integration.{name}{mistake}")));
         }
-        let id = |entry: &Declared| entry.id.map(|id| id.to_string());
-        wrong.extend(self.shared_values("id", id));
-        for field in [Field::TenantUrl, Field::ReferenceId] {
-            let value = |entry: &Declared| entry.fields.get(field).cloned();
-            wrong.extend(self.shared_values(field.as_str(), value));
+        for key in ["id", "tenant_url", "reference_id"] {
+            for (first, second) in shared_values(&self.integrations, key) {
+                wrong.push(format!(
+                    "integration.{first} and integration.{second} have the same {key}"
+                ));
+            }
         }
         let Unlisted {
             behaviors,
@@ -153,31 +153,31 @@ impl DesiredAccount {
         }
         wrong
     }
+}
 
-    /// Returns a mistake for each entry that shares a value with an earlier one, unless it is no `id` and both pin one.
-    fn shared_values<V: Eq + Hash>(
-        &self,
-        field: &str,
-        value: impl Fn(&Declared) -> Option<V>,
-    ) -> Vec<String> {
-        let mut wrong = Vec::new();
-        let mut first: HashMap<V, (&Name, &Declared)> = HashMap::new();
-        for (name, entry) in &self.integrations {
-            let Some(value) = value(entry) else { continue };
-            let (other, other_entry) = *first.entry(value).or_insert((name, entry));
-            let both_pinned = entry.id.is_some() && other_entry.id.is_some();
-            if other != name && (field == "id" || !both_pinned) {
-                wrong.push(format!(
-                    "integration.{other} and integration.{name} have the same {field}"
-                ));
-            }
-        }
-        wrong
-    }
+/// Returns the integrations that have the same value of a key as an earlier one, which is returned first. Pinned ones may share all but
+/// the `id`.
+pub fn shared_values<'a>(
+    entries: impl IntoIterator<Item = (&'a Name, &'a Declared)>,
+    key: &str,
+) -> Vec<(&'a Name, &'a Name)> {
+    let mut first: HashMap<String, (&Name, &Declared)> = HashMap::new();
+    let shared = entries.into_iter().filter_map(|(name, entry)| {
+        let fields = &entry.fields;
+        let value = match key {
+            "id" => entry.id?.to_string(),
+            "tenant_url" => fields.tenant_url()?.normalized().to_owned(),
+            _ => fields.reference_id()?.normalized().to_owned(),
+        };
+        let (other_name, other) = *first.entry(value).or_insert((name, entry));
+        let are_pinned = key != "id" && entry.id.is_some() && other.id.is_some();
+        (other_name != name && !are_pinned).then_some((other_name, name))
+    });
+    shared.collect()
 }
 
 /// Returns true if a text can be the name of an environment variable.
-fn is_variable_name(text: &str) -> bool {
+pub fn is_variable_name(text: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     !text.is_empty() && !text.starts_with(|c: char| c.is_ascii_digit()) && text.bytes().all(is_word)
 }

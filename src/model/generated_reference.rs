@@ -19,11 +19,8 @@ const PLACEHOLDER_NAMESPACE: u128 = 0x44d0_253c_24a7_4555_a074_827d_b211_7cdc;
 #[derive(Clone)]
 pub struct GeneratedReferences {
     entry: Context,
-    owner_half: HalfUuid,
+    owner_half: u64,
 }
-
-/// Half of a UUID.
-type HalfUuid = [u8; 8];
 
 impl GeneratedReferences {
     /// Creates the generated references of the entry with this name.
@@ -42,10 +39,8 @@ impl GeneratedReferences {
 
     /// Returns the reference with this number.
     pub fn nth(&self, count: usize) -> ReferenceId {
-        uuid(
-            self.owner_half,
-            half(self.entry.clone(), &format!("/{count}")),
-        )
+        let half = half(self.entry.clone(), &format!("/{count}"));
+        reference(uuid(self.owner_half, half))
     }
 
     /// Returns the first reference that is not in use.
@@ -64,7 +59,7 @@ impl GeneratedReferences {
 
     /// Returns the key of the entry, which [`owner_key`] returns for each of its references.
     pub fn key(&self) -> u64 {
-        builder(self.owner_half, [0; 8]).into_uuid().as_u64_pair().0
+        uuid(self.owner_half, 0).as_u64_pair().0
     }
 }
 
@@ -80,28 +75,24 @@ impl ReferenceId {
         let mut hash = Context::new(&SHA256);
         hash.update(&PLACEHOLDER_NAMESPACE.to_be_bytes());
         hash.update(id.to_string().as_bytes());
-        uuid(half(hash.clone(), "/1"), half(hash, "/2"))
+        reference(uuid(half(hash.clone(), "/1"), half(hash, "/2")))
     }
 }
 
-fn half(mut hash: Context, end: &str) -> HalfUuid {
+fn half(mut hash: Context, end: &str) -> u64 {
     hash.update(end.as_bytes());
-    *hash
-        .finish()
-        .as_ref()
-        .first_chunk()
-        .expect("a SHA-256 has 32 bytes")
+    let digest = hash.finish();
+    let half = digest.as_ref().first_chunk();
+    u64::from_be_bytes(*half.expect("a SHA-256 has 32 bytes"))
 }
 
-fn builder(first: HalfUuid, second: HalfUuid) -> Builder {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&first);
-    bytes[8..].copy_from_slice(&second);
-    Builder::from_random_bytes(bytes)
+/// Returns the UUID of version 4 with these halves.
+fn uuid(first: u64, second: u64) -> Uuid {
+    let bytes = Uuid::from_u64_pair(first, second).into_bytes();
+    Builder::from_random_bytes(bytes).into_uuid()
 }
 
-fn uuid(first: HalfUuid, second: HalfUuid) -> ReferenceId {
-    let uuid = builder(first, second).into_uuid();
+fn reference(uuid: Uuid) -> ReferenceId {
     ReferenceId::new(uuid.to_string()).expect("a UUID is not empty")
 }
 
