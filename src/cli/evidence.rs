@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use futures_util::future::join_all;
@@ -10,7 +9,6 @@ use futures_util::future::join_all;
 use crate::api::Client;
 use crate::cli::io::environment;
 use crate::cli::session::{CredentialSource, Session};
-use crate::config::files::AllowedRoot;
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::model::evidence::{Evidence, FileEvidence, TokenEvidence};
 use crate::model::text::hex;
@@ -44,10 +42,12 @@ pub(crate) fn collect<'a>(
             }
         });
         let tokens = join_all(tokens).await;
-        let files = session
-            .files
-            .iter()
-            .map(|file| hashed(file, &session.allowed_root));
+        let files = session.files.iter().map(|file| FileEvidence {
+            path: session.allowed_root.repository_path(file),
+            sha256: fs::read(file)
+                .ok()
+                .map(|content| hex(digest(&SHA256, &content))),
+        });
         let mut files: Vec<FileEvidence> = files.collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let commit = env!("RISKFORM_COMMIT");
@@ -60,13 +60,5 @@ pub(crate) fn collect<'a>(
             actor: Some(environment::actor()),
             files,
         }
-    }
-}
-
-fn hashed(file: &Path, root: &AllowedRoot) -> FileEvidence {
-    let content = fs::read(file).ok();
-    FileEvidence {
-        path: root.repository_path(file),
-        sha256: content.map(|content| hex(digest(&SHA256, &content))),
     }
 }

@@ -14,7 +14,6 @@
 //! | `io` | standard streams, files, terminal, CI jobs |
 
 mod apply_flow;
-mod audit;
 mod commands;
 mod context;
 mod error;
@@ -40,8 +39,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use commands::{
-    about, apply, audit as audit_command, doctor, drift, export, files, get, init, plan, reset,
-    sandbox,
+    about, apply, audit, doctor, drift, export, files, get, init, plan, reset, sandbox,
 };
 use error::CommandError;
 use flags::GlobalArgs;
@@ -84,7 +82,7 @@ pub(crate) enum Command {
     /// Check behaviors, Access policies and Okta integrations
     ///
     /// Read-only.
-    Audit(audit_command::AuditArguments),
+    Audit(audit::AuditArguments),
     /// Print the live account as a desired-state file
     Export(export::ExportArgs),
     /// Check files for errors (offline)
@@ -202,7 +200,7 @@ fn dispatch(command: Command, output: &Output) -> Result<Exit, CommandError> {
             Command::Apply(args) => apply::apply(args, output).await,
             Command::Destroy(args) => apply::destroy(args, output).await,
             Command::Drift(args) => drift::run(args, output).await,
-            Command::Audit(args) => audit_command::run(args, output).await,
+            Command::Audit(args) => audit::run(args, output).await,
             Command::Export(args) => export::run(args, output).await,
             Command::Validate(args) => files::validate(&args, output),
             Command::Fmt(args) => files::fmt(&args, output),

@@ -10,7 +10,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::api::{
-    BaseUrl, CaBundle, Client, ClientOptions, Credentials, NetworkSettings, RequestStats, Transport,
+    BaseUrl, CaBundle, Client, ClientOptions, Credentials, NetworkSettings, Proxy, RequestStats,
+    Transport,
 };
 use crate::cli::error::CommandError;
 use crate::cli::flags::{ConnectionArgs, FleetArgs, OneAccountArgs};
@@ -21,7 +22,6 @@ use crate::cli::io::terminal::WaitReporter;
 use crate::cli::load::{self, LoadContext, LoadedFiles, SelectedAccount};
 use crate::cli::signals;
 use crate::config::files::AllowedRoot;
-use crate::doctor::ProxyInfo;
 use crate::model::account::DesiredAccount;
 use crate::model::limits::Limits;
 use crate::model::text::abbreviate_list;
@@ -149,12 +149,9 @@ impl Session {
     }
 
     /// Returns the proxy for the API.
-    pub(crate) fn proxy(&self) -> Option<ProxyInfo> {
+    pub(crate) fn proxy(&self) -> Option<&Proxy> {
         let proxy = self.network.as_ref()?.proxy.as_ref()?;
-        (proxy.is_used_for(self.base_url.as_str())).then(|| ProxyInfo {
-            variable: proxy.variable().to_owned(),
-            address: proxy.address(),
-        })
+        (proxy.is_used_for(self.base_url.as_str())).then_some(proxy)
     }
 
     /// Returns true for the simulated API.

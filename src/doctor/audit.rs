@@ -12,106 +12,71 @@ use serde::Serialize;
 
 use super::audit_files::{ambiguous, behaviors, drift, unlisted};
 use super::audit_policies::{levels, policies, providers};
-use super::complete;
-use crate::api::Providers;
-use crate::model::account::AccountId;
-use crate::model::address::Name;
-use crate::model::context::{Access, Fetched};
+use super::{AuditInput, CheckResult, complete};
 use crate::model::evidence::Evidence;
 use crate::model::finding::{AccountError, CheckStatus, CheckedAccount, Finding};
 use crate::plan::{self, AccountPlan};
 
-/// A check of the audit.
-pub struct AuditCheck {
-    /// Stable ID.
-    pub id: &'static str,
-    /// Description of the passing check, as a sentence.
-    pub title: &'static str,
-    run: fn(&AuditInput<'_>) -> Vec<Finding>,
-}
+/// Stable ID of a check, the description of the passing check as a sentence, and its function.
+pub type AuditCheck = (
+    &'static str,
+    &'static str,
+    fn(&AuditInput<'_>) -> CheckResult,
+);
 
 /// All checks, in the order of output.
 pub const AUDIT_CHECKS: [AuditCheck; 7] = [
-    AuditCheck {
-        id: "behaviors",
-        title: "Behaviors declared as enabled are enabled.",
-        run: |input| behaviors(input.plan),
-    },
-    AuditCheck {
-        id: "policies",
-        title: "Every level assigned by an enabled behavior is used by an Access policy.",
-        run: |input| fetched(&input.access, |access| policies(input.plan, access)),
-    },
-    AuditCheck {
-        id: "levels",
-        title: "Every level used by an Access policy is assigned by an enabled behavior.",
-        run: |input| fetched(&input.access, |access| levels(input.plan, access)),
-    },
-    AuditCheck {
-        id: "providers",
-        title: "Every active integration references an Okta identity provider with the same tenant.",
-        run: |input| {
-            fetched(&input.identity_providers, |known| {
-                providers(input.plan, known)
-            })
-        },
-    },
-    AuditCheck {
-        id: "unlisted",
-        title: "No unlisted resources that the files report, disable or delete.",
-        run: |input| unlisted(input.plan),
-    },
-    AuditCheck {
-        id: "drift",
-        title: "No other drift.",
-        run: |input| drift(input.plan),
-    },
-    AuditCheck {
-        id: "ambiguous",
-        title: "No entry is ambiguous.",
-        run: |input| ambiguous(input.plan),
-    },
+    (
+        "behaviors",
+        "Behaviors declared as enabled are enabled.",
+        behaviors,
+    ),
+    (
+        "policies",
+        "Every level assigned by an enabled behavior is used by an Access policy.",
+        policies,
+    ),
+    (
+        "levels",
+        "Every level used by an Access policy is assigned by an enabled behavior.",
+        levels,
+    ),
+    (
+        "providers",
+        "Every active integration references an Okta identity provider with the same tenant.",
+        providers,
+    ),
+    (
+        "unlisted",
+        "No unlisted resources that the files report, disable or delete.",
+        unlisted,
+    ),
+    ("drift", "No other drift.", drift),
+    ("ambiguous", "No entry is ambiguous.", ambiguous),
 ];
-
-/// Data of an account.
-#[derive(Debug)]
-pub struct AuditInput<'a> {
-    /// Differences between the account and its file.
-    pub plan: &'a AccountPlan,
-    /// Access policies and groups.
-    pub access: Fetched<Access>,
-    /// Identity providers.
-    pub identity_providers: Fetched<Providers>,
-}
 
 /// Runs all checks that are not ignored. Each has at least one finding.
 pub fn audit_findings(input: &AuditInput<'_>, ignored: &BTreeSet<&'static str>) -> Vec<Finding> {
     let account = Arc::new(input.plan.checked_account());
     let checks = AUDIT_CHECKS.iter();
-    checks
-        .filter(|check| !ignored.contains(check.id))
-        .flat_map(|check| complete((check.run)(input), check.id, Some(&account)))
-        .collect()
-}
-
-/// Runs a check if its data was read.
-fn fetched<T>(data: &Fetched<T>, check: impl FnOnce(&T) -> Vec<Finding>) -> Vec<Finding> {
-    let unknown = |message: String| Finding::new(CheckStatus::Unknown, message);
-    match data {
-        Fetched::Loaded(data) => check(data),
-        Fetched::Failed(error) => vec![Finding {
-            permission: error.permission.clone(),
-            ..unknown(format!("cannot be determined: {error}"))
-        }],
-        Fetched::Skipped => vec![unknown("not requested".to_owned())],
-    }
+    let findings = checks
+        .filter(|(id, ..)| !ignored.contains(id))
+        .flat_map(|(id, _, run)| {
+            let result = run(input).map(|message| vec![Finding::pass(message)]);
+            complete(
+                result.unwrap_or_else(|findings| findings),
+                id,
+                Some(&account),
+            )
+        });
+    findings.collect()
 }
 
 /// Result of an audit.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub struct AuditReport {
-    #[cfg_attr(test, schemars(extend("const" = AuditReport::FORMAT)))]
+    #[cfg_attr(test, schemars(extend("const" = "riskform.audit/1")))]
     pub format: &'static str,
     /// Version of riskform that wrote the document.
     pub riskform_version: &'static str,
@@ -131,10 +96,8 @@ pub struct AuditReport {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub struct AccountAudit {
-    pub account_id: AccountId,
-    pub name: Option<Name>,
-    /// File that declares the account.
-    pub source: Arc<str>,
+    #[serde(flatten)]
+    pub account: Arc<CheckedAccount>,
     pub status: plan::Status,
     /// Error of the account. If set, there are no findings.
     pub error: Option<AccountError>,
@@ -155,9 +118,6 @@ pub struct AuditTotals {
 }
 
 impl AuditReport {
-    /// The name of the document's format.
-    pub const FORMAT: &'static str = "riskform.audit/1";
-
     pub fn new(
         base_url: String,
         ignored: BTreeSet<&'static str>,
@@ -165,51 +125,39 @@ impl AuditReport {
         created_at: Timestamp,
         evidence: Evidence,
     ) -> Self {
-        let mut summary = AuditTotals::default();
-        for account in &accounts {
-            summary.failed_accounts += usize::from(account.error.is_some());
-            account
-                .statuses()
-                .values()
-                .for_each(|status| summary.add(*status));
-        }
+        let statuses = accounts.iter().flat_map(|one| one.statuses().into_values());
+        let failed = accounts.iter().filter(|account| account.error.is_some());
         AuditReport {
-            format: AuditReport::FORMAT,
+            format: "riskform.audit/1",
             riskform_version: env!("CARGO_PKG_VERSION"),
             base_url,
             created_at,
             evidence,
             ignored,
+            summary: AuditTotals {
+                failed_accounts: failed.count(),
+                ..statuses.collect()
+            },
             accounts,
-            summary,
         }
     }
 
     /// Returns all findings. An account that could not be read has a single one.
-    pub fn findings(&self) -> impl Iterator<Item = Finding> {
-        self.accounts.iter().flat_map(|account| {
-            let unread = account.error.iter().map(|error| {
-                let account = CheckedAccount {
-                    id: account.account_id.clone(),
-                    label: account.label().to_owned(),
-                    source: Arc::clone(&account.source),
-                };
-                Finding::unread(Arc::new(account), error)
-            });
-            unread.chain(account.findings.iter().cloned())
-        })
-    }
-
-    /// Returns true if every check of every account passes.
-    pub fn is_clean(&self) -> bool {
-        let AuditTotals {
-            pass: _,
-            warn,
-            fail,
-            unknown,
-            failed_accounts,
-        } = self.summary;
-        warn + fail + unknown + failed_accounts == 0
+    pub fn findings(&self) -> Vec<Finding> {
+        let accounts = self.accounts.iter().flat_map(
+            |AccountAudit {
+                 account,
+                 error,
+                 findings,
+                 ..
+             }| {
+                let unread = error
+                    .iter()
+                    .map(|error| Finding::unread(Arc::clone(account), error));
+                unread.chain(findings.iter().cloned())
+            },
+        );
+        accounts.collect()
     }
 }
 
@@ -217,20 +165,10 @@ impl AccountAudit {
     /// Creates the result of an account. An account that could not be read has no findings.
     pub fn new(plan: &AccountPlan, findings: Vec<Finding>) -> Self {
         AccountAudit {
-            account_id: plan.account_id.clone(),
-            name: plan.name.clone(),
-            source: Arc::clone(&plan.source),
+            account: Arc::new(plan.checked_account()),
             status: plan.status,
             error: plan.error.clone(),
             findings,
-        }
-    }
-
-    /// Returns the name in output: the name of the account, else its ID.
-    pub fn label(&self) -> &str {
-        match &self.name {
-            Some(name) => name.as_str(),
-            None => self.account_id.as_str(),
         }
     }
 
@@ -243,28 +181,19 @@ impl AccountAudit {
         }
         statuses
     }
-
-    /// Returns true if a check failed.
-    pub fn has_failed(&self) -> bool {
-        let mut findings = self.findings.iter();
-        findings.any(|finding| finding.status == CheckStatus::Fail)
-    }
-
-    /// Returns true if a result is unknown because of a missing permission.
-    pub fn lacks_permission(&self) -> bool {
-        let mut findings = self.findings.iter();
-        findings.any(|finding| finding.permission.is_some())
-    }
 }
 
-impl AuditTotals {
-    pub fn add(&mut self, status: CheckStatus) {
-        match status {
-            // No check of an audit is information alone.
-            CheckStatus::Pass | CheckStatus::Info => self.pass += 1,
-            CheckStatus::Warn => self.warn += 1,
-            CheckStatus::Fail => self.fail += 1,
-            CheckStatus::Unknown => self.unknown += 1,
+impl FromIterator<CheckStatus> for AuditTotals {
+    fn from_iter<I: IntoIterator<Item = CheckStatus>>(statuses: I) -> Self {
+        let mut totals = AuditTotals::default();
+        for status in statuses {
+            match status {
+                CheckStatus::Pass | CheckStatus::Info => totals.pass += 1,
+                CheckStatus::Warn => totals.warn += 1,
+                CheckStatus::Fail => totals.fail += 1,
+                CheckStatus::Unknown => totals.unknown += 1,
+            }
         }
+        totals
     }
 }

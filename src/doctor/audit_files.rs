@@ -1,96 +1,132 @@
-//! Audit checks against the files: behaviors, unlisted resources, ambiguous entries, and other drift.
+//! Differences between an account and its files, as findings of a drift and as checks of the audit.
 
+use super::{AuditInput, CheckResult, none};
 use crate::model::account::BehaviorDeclaration;
 use crate::model::finding::Finding;
-use crate::plan::{AccountPlan, Change, Field, FieldValue};
+use crate::plan::{
+    AccountPlan, Action, Change, Field, FieldAttribution, FieldChange, FieldValue, Fields,
+};
 
-pub(super) fn behaviors(plan: &AccountPlan) -> Vec<Finding> {
-    let off = plan.changes.iter().filter(|change| is_off(change));
-    let findings: Vec<Finding> = off
-        .map(|change| {
-            let address = &change.address;
-            Finding::fail(format!("{address} is off, declared on"))
-                .about(address)
-                .at(change.origin.location.as_ref())
-        })
-        .collect();
-    if !findings.is_empty() {
-        return findings;
+/// Finding with the rule of drift as its check, the check of the audit that has it, and its authors.
+type Difference<'a> = (Finding, &'static str, &'a [FieldAttribution]);
+
+/// Returns the ambiguous entries, changes and reported unlisted resources of an account.
+pub fn differences(plan: &AccountPlan) -> impl Iterator<Item = Difference<'_>> {
+    let errors = plan.errors.iter().map(|error| {
+        let finding = Finding::fail(format!("{}: {}", error.address, error.message))
+            .of("ambiguous")
+            .about(&error.address)
+            .at(error.location.as_ref())
+            .help(&error.help);
+        let details = error.candidates.iter().map(ToString::to_string).collect();
+        (Finding { details, ..finding }, "ambiguous", &[][..])
+    });
+    let changes = plan.changes.iter().map(|change| {
+        let location = change.origin.location.as_ref();
+        let (rule, check) = match location {
+            None => (unlisted_rule(change.before.as_ref()), "unlisted"),
+            Some(_) if change.live_weaker.is_some() => ("weaker", audit_check(change)),
+            Some(_) => ("differs", audit_check(change)),
+        };
+        let finding = Finding::fail(change.difference()).of(rule);
+        let finding = finding.about(&change.address).at(location);
+        let details = match change.action {
+            Action::Create | Action::Delete => field_lines(&change.fields),
+            Action::Update | Action::Replace => Vec::new(),
+        };
+        let authors = change.attribution.as_slice();
+        (Finding { details, ..finding }, check, authors)
+    });
+    let reported = plan.reported().map(|unlisted| {
+        let (address, fields) = (&unlisted.address, unlisted.field_changes());
+        let tenant = unlisted.fields.tenant_url();
+        let tenant = tenant.map_or_else(String::new, |url| format!(" ({url})"));
+        let message = format!("{address}{tenant} is unlisted");
+        let finding = Finding::fail(message).of(unlisted_rule(Some(&unlisted.fields)));
+        let details = field_lines(&fields);
+        let authors = unlisted.attribution.as_slice();
+        (
+            Finding {
+                details,
+                ..finding.about(address)
+            },
+            "unlisted",
+            authors,
+        )
+    });
+    errors.chain(changes).chain(reported)
+}
+
+fn unlisted_rule(live: Option<&Fields>) -> &'static str {
+    match live.is_some_and(|live| live.is_on(Field::Active)) {
+        true => "unlisted_active",
+        false => "unlisted",
     }
+}
+
+/// Returns the check of the audit that has the difference of an entry.
+fn audit_check(change: &Change) -> &'static str {
+    let on = Some(FieldValue::Bool(true));
+    let mut fields = change.fields.iter();
+    let is_off = fields
+        .any(|field| field.field == Field::Enabled && field.after == on && field.before != on);
+    match is_off {
+        true => "behaviors",
+        false => "drift",
+    }
+}
+
+/// Returns the differences that a check of the audit has, without their details.
+fn no_differences(plan: &AccountPlan, check: &str) -> Result<(), Vec<Finding>> {
+    let found = differences(plan).filter(|(_, of, _)| *of == check);
+    let found = found.map(|(finding, ..)| Finding {
+        details: Vec::new(),
+        ..finding
+    });
+    none(found.collect())
+}
+
+pub(super) fn behaviors(input: &AuditInput<'_>) -> CheckResult {
+    let plan = input.plan;
+    no_differences(plan, "behaviors")?;
     let keys = plan.live().behaviors.keys();
     let declared_on = keys.filter(|key| match plan.desired().behavior(key) {
         BehaviorDeclaration::Named { fields, .. } => fields.is_on(Field::Enabled),
         BehaviorDeclaration::Wildcard { entry } => entry.fields.is_on(Field::Enabled),
         BehaviorDeclaration::Unmanaged | BehaviorDeclaration::Unlisted => false,
     });
-    vec![Finding::pass(match declared_on.count() {
+    Ok(match declared_on.count() {
         0 => "no behavior is declared on".to_owned(),
         1 => "the behavior declared on is on".to_owned(),
         all => format!("all {all} behaviors declared on are on"),
-    })]
+    })
 }
 
-/// Returns true if a behavior is off although it is declared on.
-fn is_off(change: &Change) -> bool {
-    let on = Some(FieldValue::Bool(true));
-    let mut enabled = change
-        .fields
-        .iter()
-        .filter(|field| field.field == Field::Enabled);
-    change.origin.location.as_ref().is_some()
-        && enabled.any(|field| field.after == on && field.before != on)
-}
-
-pub(super) fn unlisted(plan: &AccountPlan) -> Vec<Finding> {
-    let reported = plan.reported().map(|unlisted| {
-        let address = &unlisted.address;
-        let tenant = unlisted.fields.tenant_url();
-        let tenant = tenant.map_or_else(String::new, |url| format!(" ({url})"));
-        Finding::fail(format!("{address}{tenant} is unlisted")).about(address)
-    });
-    let changes = plan.changes.iter();
-    let changes = changes.filter(|change| change.origin.location.as_ref().is_none());
-    let changes = changes.map(|change| Finding::fail(change.difference()).about(&change.address));
-    let findings: Vec<Finding> = reported.chain(changes).collect();
-    if !findings.is_empty() {
-        return findings;
-    }
-    vec![Finding::pass(match plan.unlisted.len() {
+pub(super) fn unlisted(input: &AuditInput<'_>) -> CheckResult {
+    no_differences(input.plan, "unlisted")?;
+    Ok(match input.plan.unlisted.len() {
         0 => "no unlisted resources".to_owned(),
         1 => "1 unlisted resource is not managed".to_owned(),
         kept => format!("{kept} unlisted resources are not managed"),
-    })]
+    })
 }
 
-pub(super) fn ambiguous(plan: &AccountPlan) -> Vec<Finding> {
-    let errors = plan.errors.iter();
-    let findings: Vec<Finding> = errors
-        .map(|error| {
-            Finding::fail(format!("{}: {}", error.address, error.message))
-                .about(&error.address)
-                .at(error.location.as_ref())
-                .help(&error.help)
-        })
-        .collect();
-    match findings.is_empty() {
-        true => vec![Finding::pass("no entry is ambiguous")],
-        false => findings,
-    }
+pub(super) fn ambiguous(input: &AuditInput<'_>) -> CheckResult {
+    no_differences(input.plan, "ambiguous")?;
+    Ok("no entry is ambiguous".to_owned())
 }
 
-pub(super) fn drift(plan: &AccountPlan) -> Vec<Finding> {
-    let others = plan.changes.iter();
-    let others =
-        others.filter(|change| change.origin.location.as_ref().is_some() && !is_off(change));
-    let findings: Vec<Finding> = others
-        .map(|change| {
-            Finding::fail(change.difference())
-                .about(&change.address)
-                .at(change.origin.location.as_ref())
-        })
-        .collect();
-    match findings.is_empty() {
-        true => vec![Finding::pass("no other drift")],
-        false => findings,
-    }
+pub(super) fn drift(input: &AuditInput<'_>) -> CheckResult {
+    no_differences(input.plan, "drift")?;
+    Ok("no other drift".to_owned())
+}
+
+/// Returns the fields of a resource that exists only here or there.
+fn field_lines(fields: &[FieldChange]) -> Vec<String> {
+    let lines = fields.iter().map(|change| {
+        let value = change.after.as_ref().or(change.before.as_ref());
+        let value = value.map_or_else(|| "(unset)".to_owned(), ToString::to_string);
+        format!("{}: {value}", change.field)
+    });
+    lines.collect()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::{AuditInput, CheckResult, fetched, none};
 use crate::api::Providers;
 use crate::model::account::LiveAccount;
 use crate::model::address::Address;
@@ -9,11 +10,10 @@ use crate::model::behavior::RiskLevel;
 use crate::model::context::{Access, Level, PolicyRule};
 use crate::model::field::{Field, OKTA};
 use crate::model::finding::{CheckStatus, Finding};
-use crate::model::integration::{Integration, IntegrationId};
-use crate::model::location::Location;
+use crate::model::integration::Integration;
 use crate::model::open_enum::OpenEnum;
 use crate::model::text::{abbreviate_list, pluralize};
-use crate::plan::{AccountPlan, LevelPolicies, PolicyName, matches, policies_for_level};
+use crate::plan::{PolicyName, matches, policies_for_level};
 
 /// Returns the levels assigned by enabled behaviors, with these behaviors.
 fn behaviors_by_level(live: &LiveAccount) -> BTreeMap<&Level, Vec<&str>> {
@@ -28,89 +28,77 @@ fn behaviors_by_level(live: &LiveAccount) -> BTreeMap<&Level, Vec<&str>> {
     assigned
 }
 
-pub(super) fn policies(plan: &AccountPlan, access: &Access) -> Vec<Finding> {
-    let assigned = behaviors_by_level(plan.live());
+pub(super) fn policies(input: &AuditInput<'_>) -> CheckResult {
+    let access = fetched(&input.access)?;
+    let assigned = behaviors_by_level(input.plan.live());
     if assigned.is_empty() {
         let message = "no behavior is enabled, so no user gets a score";
-        return vec![Finding::warn(message)];
+        return Err(vec![Finding::warn(message)]);
     }
     let mut used = Vec::new();
     let mut findings = Vec::new();
     for (level, behaviors) in assigned {
         let number = policies_for_level(level, access).policies.len();
-        let verb = if behaviors.len() == 1 {
-            "assigns"
-        } else {
-            "assign"
+        if number > 0 {
+            used.push(format!("{level} ({number})"));
+            continue;
+        }
+        let verb = match behaviors.len() {
+            1 => "assigns",
+            _ => "assign",
         };
-        let behaviors = format!("{} {verb}", abbreviate_list(behaviors));
-        let finding = match (number, access.skipped) {
-            (0, 0) => Finding::fail(format!("no Access policy uses {level}, which {behaviors}")),
-            // A skipped policy may use a level that no other policy uses.
-            (0, skipped) => Finding::new(
-                CheckStatus::Unknown,
-                format!(
-                    "no known Access policy uses {level}, which {behaviors}; {} of Access cannot be parsed",
-                    pluralize(skipped, "item")
-                ),
-            ),
-            (number, _) => {
-                used.push(format!("{level} ({number})"));
-                continue;
+        let uses = format!(
+            "Access policy uses {level}, which {} {verb}",
+            abbreviate_list(behaviors)
+        );
+        // A skipped policy may use a level that no other policy uses.
+        let finding = match access.skipped {
+            0 => Finding::fail(format!("no {uses}")),
+            skipped => {
+                let skipped = pluralize(skipped, "item");
+                let message = format!("no known {uses}; {skipped} of Access cannot be parsed");
+                Finding::new(CheckStatus::Unknown, message)
             }
         };
         let help = "add the level to an Access policy, or change the behaviors' risk_level";
         findings.push(finding.about(level).help(help));
     }
-    match findings.is_empty() {
-        true => vec![Finding::pass(format!(
-            "policies use {}",
-            abbreviate_list(used)
-        ))],
-        false => findings,
-    }
+    none(findings)?;
+    Ok(format!("policies use {}", abbreviate_list(used)))
 }
 
-pub(super) fn levels(plan: &AccountPlan, access: &Access) -> Vec<Finding> {
-    let assigned: BTreeSet<&Level> = behaviors_by_level(plan.live()).into_keys().collect();
+pub(super) fn levels(input: &AuditInput<'_>) -> CheckResult {
+    let access = fetched(&input.access)?;
+    let assigned = behaviors_by_level(input.plan.live());
+    let assigned: BTreeSet<&Level> = assigned.into_keys().collect();
     // A policy that uses an assigned level has an effect, even if it also names other levels.
     let effective = assigned
         .iter()
         .flat_map(|level| policies_for_level(level, access).policies);
     let effective: BTreeSet<PolicyName> = effective.collect();
     let levels = candidate_levels(access);
-    let levels = levels.iter().filter(|level| !assigned.contains(level));
-    let findings: Vec<Finding> = levels
-        .filter_map(|level| unassigned(policies_for_level(level, access), &effective))
-        .collect();
-    match findings.is_empty() {
-        true => vec![Finding::pass("every level used by a policy is assigned")],
-        false => findings,
-    }
-}
-
-/// Returns the finding about a level that no enabled behavior assigns, if a policy uses it.
-fn unassigned(used: LevelPolicies, effective: &BTreeSet<PolicyName>) -> Option<Finding> {
-    let LevelPolicies { level, policies } = used;
-    if policies.is_empty() {
-        return None;
-    }
-    let (effective, others): (Vec<_>, Vec<_>) = policies
-        .into_iter()
-        .partition(|policy| effective.contains(policy));
-    let uses = |policies: &[PolicyName], also: &str| {
-        let verb = if policies.len() == 1 { "uses" } else { "use" };
-        format!(
+    let mut findings = Vec::new();
+    for level in levels.iter().filter(|level| !assigned.contains(level)) {
+        let used = policies_for_level(level, access).policies.into_iter();
+        let (effective, others): (Vec<_>, Vec<_>) = used.partition(|one| effective.contains(one));
+        let (policies, status, also) = match others.is_empty() {
+            true => (effective, CheckStatus::Warn, ", and also assigned levels"),
+            false => (others, CheckStatus::Fail, ""),
+        };
+        let verb = match policies.len() {
+            0 => continue,
+            1 => "uses",
+            _ => "use",
+        };
+        let message = format!(
             "no enabled behavior assigns {level}; {} {verb} it{also}: {}",
             pluralize(policies.len(), "Access policy"),
             abbreviate_list(policies.iter().map(PolicyName::shown))
-        )
-    };
-    let finding = match others.is_empty() {
-        false => Finding::fail(uses(&others, "")),
-        true => Finding::warn(uses(&effective, ", and also assigned levels")),
-    };
-    Some(finding.about(&level))
+        );
+        findings.push(Finding::new(status, message).about(level));
+    }
+    none(findings)?;
+    Ok("every level used by a policy is assigned".to_owned())
 }
 
 /// Returns the levels that policies may use: the known ones and a limited number of unknown ones, because each is compared with every
@@ -136,92 +124,69 @@ fn candidate_levels(access: &Access) -> BTreeSet<Level> {
         .collect()
 }
 
-pub(super) fn providers(plan: &AccountPlan, known: &Providers) -> Vec<Finding> {
-    let active = active_okta_integrations(plan);
-    let number = active.len();
-    let findings: Vec<Finding> = active
-        .into_iter()
+pub(super) fn providers(input: &AuditInput<'_>) -> CheckResult {
+    let known = fetched(&input.identity_providers)?;
+    let matches = matches(input.plan.desired(), input.plan.live());
+    let entries = matches.entries.iter().filter_map(|entry| {
+        let location = Some(&entry.declared.location);
+        Some((entry.address(), location, entry.live()?))
+    });
+    let others = matches.candidates.iter().chain(&matches.unlisted);
+    let others = others.map(|live| (Address::UnlistedIntegration(live.id), None, *live));
+    let mut active: Vec<_> = entries.chain(others).collect();
+    active.retain(|(_, _, Integration { fields, .. })| {
+        fields.is_on(Field::Active) && fields.shown(Field::IntegrationType) == OKTA
+    });
+    let findings = active
+        .iter()
         .filter_map(|(address, location, integration)| {
-            let (status, problem) = provider_problem(integration, known)?;
+            let problem = provider_problem(integration, known)?;
+            let message = format!("{address} {}", problem.message);
             let help = "identity_provider: NAME in the file looks up its ID";
-            let finding = Finding::new(status, format!("{address} {problem}"));
-            Some(finding.about(&address).at(location).help(help))
-        })
-        .collect();
-    if !findings.is_empty() {
-        return findings;
-    }
-    vec![Finding::pass(match number {
+            let finding = Finding { message, ..problem };
+            Some(finding.about(address).at(*location).help(help))
+        });
+    none(findings.collect())?;
+    Ok(match active.len() {
         0 => "no integration is active".to_owned(),
         1 => "the active integration references its Okta identity provider".to_owned(),
         all => format!("all {all} active integrations reference their Okta identity providers"),
-    })]
+    })
 }
 
-/// Returns the active Okta integrations with their addresses and locations.
-fn active_okta_integrations(plan: &AccountPlan) -> Vec<(Address, Option<&Location>, &Integration)> {
-    let matches = matches(plan.desired(), plan.live());
-    let declared: BTreeMap<IntegrationId, _> = matches
-        .entries
-        .iter()
-        .filter_map(|entry| Some((entry.live()?.id, entry)))
-        .collect();
-    let integrations = plan.live().integrations.iter();
-    integrations
-        .filter(|live| {
-            live.fields.is_on(Field::Active) && live.fields.shown(Field::IntegrationType) == OKTA
-        })
-        .map(|live| match declared.get(&live.id) {
-            Some(entry) => (entry.address(), Some(&entry.declared.location), live),
-            None => (Address::UnlistedIntegration(live.id), None, live),
-        })
-        .collect()
-}
-
-/// Compares an integration with the identity provider it references. Returns `None` if they match.
-fn provider_problem(integration: &Integration, known: &Providers) -> Option<(CheckStatus, String)> {
+/// Compares an integration with the identity provider it references. The message of a finding goes without the address.
+fn provider_problem(integration: &Integration, known: &Providers) -> Option<Finding> {
     let fields = &integration.fields;
     let Some(reference) = fields.reference_id() else {
         let message = "has no reference_id, so the dashboard does not show it";
-        return Some((CheckStatus::Fail, message.to_owned()));
+        return Some(Finding::fail(message));
     };
     let mut providers = known.providers.iter();
     let Some(provider) = providers.find(|provider| provider.id == *reference) else {
-        return Some(match known.skipped {
-            0 => (
-                CheckStatus::Fail,
-                "has a reference_id that is not the ID of an Okta identity provider".to_owned(),
-            ),
-            skipped => (
-                CheckStatus::Unknown,
-                format!(
-                    "has a reference_id that is not the ID of a known identity provider; {} cannot be parsed",
-                    pluralize(skipped, "provider")
-                ),
-            ),
-        });
+        let message = "has a reference_id that is not the ID of";
+        if known.skipped == 0 {
+            return Some(Finding::fail(format!(
+                "{message} an Okta identity provider"
+            )));
+        }
+        let skipped = pluralize(known.skipped, "provider");
+        let message = format!("{message} a known identity provider; {skipped} cannot be parsed");
+        return Some(Finding::new(CheckStatus::Unknown, message));
     };
-    let name = &provider.name;
+    let (name, kind) = (&provider.name, &provider.kind);
     match &provider.okta_account {
         _ if !provider.is_okta() => {
-            let message = format!(
-                "has the reference_id of {name}, which has type {}, not okta",
-                provider.kind
-            );
-            Some((CheckStatus::Fail, message))
+            let message =
+                format!("has the reference_id of {name}, which has type {kind}, not okta");
+            Some(Finding::fail(message))
         }
-        None => {
-            let message = format!(
-                "references {name}, which does not name its Okta organization, so the tenant cannot be compared"
-            );
-            Some((CheckStatus::Warn, message))
-        }
+        None => Some(Finding::warn(format!(
+            "references {name}, which does not name its Okta organization, so the tenant cannot be compared"
+        ))),
         Some(tenant) if Some(tenant) != fields.tenant_url() => {
-            let message = format!(
-                "has the tenant_url {}, but {name} is for {tenant}",
-                fields.shown(Field::TenantUrl)
-            );
-            Some((CheckStatus::Fail, message))
+            let url = fields.shown(Field::TenantUrl);
+            let message = format!("has the tenant_url {url}, but {name} is for {tenant}");
+            Some(Finding::fail(message))
         }
         Some(_) => None,
     }

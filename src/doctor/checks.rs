@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use super::permissions::{entitlement, optional, read, write};
-use super::probe::{ProbeResults, ProxyInfo};
+use super::probe::ProbeResults;
 use super::{complete, from_error};
 use crate::api::{ErrorKind, TokenStatus, TransportErrorKind, VerifiedToken};
 use crate::model::account::BehaviorDeclaration;
@@ -100,7 +100,8 @@ pub fn account_findings(probed: &ProbeResults<'_>, account: &Arc<CheckedAccount>
 /// Returns a finding only if a proxy is set. Its variable is named, so that it can be corrected.
 fn proxy(probed: &ProbeResults<'_>) -> Option<Finding> {
     use TransportErrorKind::{Connect, Timeout};
-    let ProxyInfo { variable, address } = probed.proxy.as_ref()?;
+    let proxy = probed.proxy.as_ref()?;
+    let (variable, address) = (proxy.variable(), proxy.address());
     let message = format!("{address} ({variable})");
     let is_lost = probed
         .errors()

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::api::{ApiError, BaseUrl, Client, ErrorKind, ResponseMetadata, VerifiedToken};
+use crate::api::{ApiError, BaseUrl, Client, ErrorKind, Proxy, ResponseMetadata, VerifiedToken};
 use crate::model::account::{AccountId, DesiredAccount};
 use crate::model::behavior::BehaviorKey;
 
 /// Credentials and declaration of one account, and the results of all requests for it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ProbeResults<'a> {
     /// Source of the credentials, for display.
     pub source: String,
@@ -19,7 +19,7 @@ pub struct ProbeResults<'a> {
     /// Whether the API is simulated in this process.
     pub is_simulated: bool,
     /// Proxy, if any.
-    pub proxy: Option<ProxyInfo>,
+    pub proxy: Option<Proxy>,
     /// Declaration of the account, if the files are valid.
     pub desired: Option<&'a DesiredAccount>,
     /// Time of the requests.
@@ -42,14 +42,6 @@ pub struct ProbeResults<'a> {
 
 /// Result of a request; `None` if it was skipped.
 pub type Probe<T> = Option<Result<T, ApiError>>;
-
-/// Proxy from the environment, without user and password.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProxyInfo {
-    pub variable: String,
-    /// Host and port.
-    pub address: String,
-}
 
 /// Sends all requests for one account, all read-only. Stops if the API is unreachable or rate limited.
 pub async fn probe_account(probed: &mut ProbeResults<'_>, client: &Client, account: &AccountId) {

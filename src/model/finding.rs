@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::account::AccountId;
+use super::id::{AccountId, Name};
 use super::location::Location;
 use super::open_enum::string_enum;
 
@@ -42,13 +42,21 @@ pub struct Finding {
 }
 
 /// Account of a finding.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct CheckedAccount {
-    pub id: AccountId,
-    /// Name of the account, else its ID.
-    pub label: String,
+    pub account_id: AccountId,
+    pub name: Option<Name>,
     /// File that declares the account.
     pub source: Arc<str>,
+}
+
+impl CheckedAccount {
+    /// Returns the name of the account, else its ID.
+    pub fn label(&self) -> &str {
+        let id = self.account_id.as_str();
+        self.name.as_ref().map_or(id, Name::as_str)
+    }
 }
 
 string_enum! {
@@ -110,12 +118,10 @@ impl Finding {
     }
 
     /// Sets the check.
-    #[must_use]
     pub fn of(self, check: &'static str) -> Self {
         Finding { check, ..self }
     }
 
-    #[must_use]
     pub fn about(self, subject: impl ToString) -> Self {
         Finding {
             subject: subject.to_string(),
@@ -123,7 +129,6 @@ impl Finding {
         }
     }
 
-    #[must_use]
     pub fn at(self, location: Option<&Location>) -> Self {
         Finding {
             location: location.cloned(),
@@ -131,7 +136,6 @@ impl Finding {
         }
     }
 
-    #[must_use]
     pub fn help(self, help: impl Into<String>) -> Self {
         Finding {
             help: Some(help.into()),

@@ -198,8 +198,8 @@ impl AccountPlan {
     /// Returns the account for findings.
     pub fn checked_account(&self) -> CheckedAccount {
         CheckedAccount {
-            id: self.account_id.clone(),
-            label: self.label().to_owned(),
+            account_id: self.account_id.clone(),
+            name: self.name.clone(),
             source: Arc::clone(&self.source),
         }
     }

@@ -79,22 +79,15 @@ fn fact(action: AttributedAction, attribution: &Attribution, now: Timestamp) -> 
 }
 
 fn by(author: &Author, now: Timestamp) -> String {
-    let Author {
-        actor,
-        method,
-        token_name,
-        tool,
-        time,
-        entry_id: _,
-        cf_ray: _,
-    } = author;
-    let actor = actor.as_deref().map_or("an unknown user".to_owned(), shown);
-    let through = tool.iter().map(|tool| format!(" through {}", shown(tool)));
-    let through: String = through.collect();
-    let token = token_name.as_deref().map(shown);
-    let means = match (method.as_deref(), token) {
+    let actor = author.actor.as_deref();
+    let actor = actor.map_or("an unknown user".to_owned(), shown);
+    let through = author.tool.iter();
+    let through: String = through
+        .map(|tool| format!(" through {}", shown(tool)))
+        .collect();
+    let means = match (author.method.as_deref(), &author.token_name) {
         (Some("dash"), _) => " in the dashboard".to_owned(),
-        (_, Some(token)) => format!(" with the API token {token}"),
+        (_, Some(token)) => format!(" with the API token {}", shown(token)),
         (Some("api_token"), None) => " with an API token".to_owned(),
         (Some("api_key"), None) => " with an API key".to_owned(),
         (Some("oauth"), None) => " through OAuth".to_owned(),
@@ -102,7 +95,7 @@ fn by(author: &Author, now: Timestamp) -> String {
         (Some(other), None) => format!(" by {}", shown(other)),
         (None, None) => String::new(),
     };
-    let ago = ago(now.duration_since(*time));
+    let ago = ago(now.duration_since(author.time));
     format!("{actor}{through}{means}, {ago}")
 }
 
@@ -126,26 +119,19 @@ fn shown(text: &str) -> String {
 
 /// Returns e.g. `3 h ago`. Times in the future, due to clock differences, are just now.
 fn ago(since: SignedDuration) -> String {
-    const MINUTE: i64 = 60;
-    const HOUR: i64 = 60 * MINUTE;
-    const DAY: i64 = 24 * HOUR;
-    match since.as_secs() {
-        ..MINUTE => "just now".to_owned(),
-        seconds @ MINUTE..HOUR => format!("{} min ago", seconds / MINUTE),
-        seconds if seconds < 2 * DAY => format!("{} h ago", seconds / HOUR),
-        seconds => format!("{} d ago", seconds / DAY),
+    match (since.as_mins(), since.as_hours()) {
+        (..1, _) => "just now".to_owned(),
+        (minutes, 0) => format!("{minutes} min ago"),
+        (_, hours @ ..48) => format!("{hours} h ago"),
+        (_, hours) => format!("{} d ago", hours / 24),
     }
 }
 
 /// Returns a day, with the time if it is not midnight.
 fn moment(moment: Timestamp) -> String {
-    let whole = moment.strftime("%H:%M:%S").to_string() == "00:00:00";
-    let form = if whole {
-        "%Y-%m-%d"
-    } else {
-        "%Y-%m-%d %H:%M UTC"
-    };
-    moment.strftime(form).to_string()
+    let text = moment.strftime("%Y-%m-%d %H:%M UTC").to_string();
+    let day = text.strip_suffix(" 00:00 UTC");
+    day.map_or(text.clone(), str::to_owned)
 }
 
 #[cfg(test)]

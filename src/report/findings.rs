@@ -1,15 +1,16 @@
 //! Findings for people: the list of a doctor, and an audit as text, Markdown and HTML. Equal findings of several accounts are shown once.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use anstyle::Style;
+use minijinja::context;
+use minijinja::value::{Serde, Value};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::doctor::{AUDIT_CHECKS, AuditReport, AuditTotals};
-use crate::model::finding::{AccountError, CheckStatus, Finding};
+use crate::model::finding::{CheckStatus, Finding};
 use crate::model::text::{
     EscapeInvisible, GROUPING_THRESHOLD, abbreviate_list, one_line, pluralize,
 };
@@ -17,115 +18,96 @@ use crate::model::text::{
 use super::html::{STYLE, render};
 use super::markdown::code;
 use super::style;
+use super::table::table;
 
-/// A finding and the accounts that share it.
-struct Group<'a> {
-    accounts: Vec<&'a str>,
-    finding: &'a Finding,
-    message: String,
+/// A finding of one account, or of several that share it.
+#[derive(Serialize)]
+struct Item {
+    status: CheckStatus,
+    check: &'static str,
+    /// Message with the names of the accounts and the location.
+    sentence: String,
+    /// Details and help.
+    lines: Vec<String>,
 }
 
-/// Groups findings that at least three accounts share. The groups are in the order of the checks.
-fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
-    const MASKED: &str = "integration[ID]";
-    let mut shared: Vec<(String, Vec<&Finding>)> = Vec::new();
-    let mut places = HashMap::new();
-    let mut checks: Vec<&str> = Vec::new();
-    for finding in findings {
+/// Returns the findings in the order of the checks, the most severe first if they are `sorted`. Findings that at least three accounts
+/// share are one item. The error of two accounts is one item, too. `accounts` is the number of accounts of the run.
+fn items(findings: &[Finding], accounts: usize, sorted: bool) -> Vec<Item> {
+    let mut shared: BTreeMap<_, Vec<(usize, &Finding)>> = BTreeMap::new();
+    let mut checks = Vec::new();
+    for (index, finding) in findings.iter().enumerate() {
         if !checks.contains(&finding.check) {
             checks.push(finding.check);
         }
         // IDs of unlisted integrations differ between accounts.
         let message = match finding.subject.starts_with("integration[") {
-            true => finding.message.replace(&finding.subject, MASKED),
+            true => (finding.message).replace(&finding.subject, "integration[ID]"),
             false => finding.message.clone(),
         };
-        let key = (
-            finding.check,
-            finding.status,
-            message.clone(),
-            &finding.help,
-        );
-        let place = *places.entry(key).or_insert(shared.len());
-        match shared.get_mut(place) {
-            Some((_, findings)) => findings.push(finding),
-            None => shared.push((message, vec![finding])),
+        let key = (finding.check, finding.status, message, &finding.help);
+        shared.entry(key).or_default().push((index, finding));
+    }
+    let mut items = Vec::new();
+    for ((check, status, message, help), members) in &shared {
+        let threshold = match *check {
+            Finding::READ => 2,
+            _ => GROUPING_THRESHOLD,
+        };
+        let is_shared = members.len() >= threshold;
+        let size = if is_shared { members.len() } else { 1 };
+        for members in members.chunks(size) {
+            let (index, finding) = members[0];
+            let names: Vec<&str> = members.iter().filter_map(|(_, one)| label(one)).collect();
+            let is_listed = sorted && *check != Finding::READ;
+            let names = match names.len() {
+                0 => String::new(),
+                _ if accounts < 2 => String::new(),
+                number if number > 5 && (is_listed || number == accounts) => {
+                    format!("{number} accounts: ")
+                }
+                _ => format!("{}: ", abbreviate_list(names)),
+            };
+            let location = finding.location.as_ref().filter(|_| !is_shared);
+            let location = location.map(|at| format!(" ({}:{})", one_line(&at.file), at.line));
+            let message = if is_shared { message } else { &finding.message };
+            let (message, location) = (one_line(message), location.unwrap_or_default());
+            let help = help.iter().map(|help| format!("help: {help}"));
+            let lines = finding.details.iter().cloned().chain(help);
+            let item = Item {
+                status: *status,
+                check,
+                sentence: format!("{names}{message}{location}"),
+                lines: lines.map(|line| one_line(&line)).collect(),
+            };
+            let position = checks.iter().position(|other| other == check);
+            items.push(((sorted.then_some(Reverse(*status)), position, index), item));
         }
     }
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    for (message, findings) in shared {
-        if findings.len() >= GROUPING_THRESHOLD {
-            groups.push(Group {
-                accounts: findings
-                    .iter()
-                    .filter_map(|finding| label(finding))
-                    .collect(),
-                finding: findings[0],
-                message,
-            });
-        } else {
-            groups.extend(findings.into_iter().map(|finding| Group {
-                accounts: label(finding).into_iter().collect(),
-                finding,
-                message: finding.message.clone(),
-            }));
-        }
-    }
-    groups.sort_by_key(|group| {
-        checks
-            .iter()
-            .position(|check| *check == group.finding.check)
-    });
-    groups
+    items.sort_by_key(|(rank, _)| *rank);
+    items.into_iter().map(|(_, item)| item).collect()
 }
 
 /// Returns the label of the account.
 fn label(finding: &Finding) -> Option<&str> {
-    Some(&finding.account.as_ref()?.label)
+    Some(finding.account.as_ref()?.label())
 }
 
-impl Group<'_> {
-    /// Returns the message with the names of the accounts and the location. A run of one account needs no names.
-    fn sentence(&self, accounts: usize, is_listed: bool) -> String {
-        let names = match self.accounts.as_slice() {
-            [] => String::new(),
-            _ if accounts < 2 => String::new(),
-            names if names.len() > 5 && (is_listed || names.len() == accounts) => {
-                format!("{} accounts: ", names.len())
-            }
-            names => format!("{}: ", abbreviate_list(names)),
-        };
-        let location = self.finding.location.iter();
-        let location = location.filter(|_| self.accounts.len() < GROUPING_THRESHOLD);
-        let location: String = location
-            .map(|location| format!(" ({}:{})", one_line(&location.file), location.line))
-            .collect();
-        format!("{names}{}{location}", one_line(&self.message))
-    }
-}
-
-/// Returns one block of lines per group: status, check and sentence, then details and help.
-fn blocks(groups: &[Group<'_>], accounts: usize, is_listed: bool) -> Vec<String> {
-    let widest = |text: fn(&Finding) -> &str| {
-        let texts = groups.iter().map(|group| text(group.finding).len());
-        texts.max().unwrap_or_default()
-    };
-    let status_width = widest(|finding| finding.status.as_str());
-    let check_width = widest(|finding| finding.check);
-    let block = |group: &Group<'_>| {
-        let Finding { status, check, .. } = group.finding;
-        let color = color(*status);
-        let sentence = group.sentence(accounts, is_listed);
+/// Returns one block of lines per item: status, check and sentence, then details and help.
+fn blocks(items: &[Item]) -> impl Iterator<Item = String> {
+    let widest = |text: fn(&Item) -> &str| items.iter().map(|item| text(item).len()).max();
+    let status_width = widest(|item| item.status.as_str()).unwrap_or_default();
+    let check_width = widest(|item| item.check).unwrap_or_default();
+    items.iter().map(move |item| {
+        let (status, check, sentence) = (item.status, item.check, &item.sentence);
+        let color = color(status);
         let mut block =
             format!("{color}{status:status_width$}{color:#}  {check:check_width$}  {sentence}\n");
-        let help = group.finding.help.iter();
-        let help = help.map(|help| format!("help: {help}"));
-        for line in group.finding.details.iter().cloned().chain(help) {
-            let _ = writeln!(block, "{:status_width$}  {}", "", one_line(&line));
+        for line in &item.lines {
+            let _ = writeln!(block, "{:status_width$}  {line}", "");
         }
         block
-    };
-    groups.iter().map(block).collect()
+    })
 }
 
 fn color(status: CheckStatus) -> Style {
@@ -139,62 +121,50 @@ fn color(status: CheckStatus) -> Style {
 
 /// Returns the counts, such as `1 failed, 0 warnings, 6 passed`.
 fn totals(counts: AuditTotals) -> String {
-    let AuditTotals {
-        pass,
-        warn,
-        fail,
-        unknown,
-        failed_accounts: _,
-    } = counts;
-    let unknown = match unknown {
+    let unknown = match counts.unknown {
         0 => String::new(),
         unknown => format!(", {unknown} unknown"),
     };
-    format!(
-        "{fail} failed{unknown}, {}, {pass} passed",
-        pluralize(warn, "warning")
-    )
+    let (fail, warnings) = (counts.fail, pluralize(counts.warn, "warning"));
+    format!("{fail} failed{unknown}, {warnings}, {} passed", counts.pass)
 }
 
 /// Returns the findings of the doctor as a list. If no account was checked, `missing` says what it lacks, and all advice is in the last line.
 pub fn doctor(findings: &[Finding], missing: Option<&str>) -> String {
-    let mut counts = AuditTotals::default();
-    findings
-        .iter()
-        .for_each(|finding| counts.add(finding.status));
+    let counts: AuditTotals = findings.iter().map(|finding| finding.status).collect();
     let Some(missing) = missing else {
-        let groups = groups(findings);
-        let mut labels: Vec<&str> = groups
-            .iter()
-            .flat_map(|group| group.accounts.clone())
-            .collect();
-        labels.sort_unstable();
-        labels.dedup();
-        let heading = match labels.as_slice() {
-            [label] => format!("{label}\n\n"),
+        let labels: BTreeSet<&str> = findings.iter().filter_map(label).collect();
+        let heading = match labels.first() {
+            Some(label) if labels.len() == 1 => format!("{label}\n\n"),
             _ => String::new(),
         };
-        let list = blocks(&groups, labels.len(), false).concat();
+        let list: String = blocks(&items(findings, labels.len(), false)).collect();
         return format!("{heading}{list}\n{}.\n", totals(counts));
     };
-    let mut helps = Vec::new();
     let mut findings = findings.to_vec();
-    for finding in &mut findings {
-        helps.splice(0..0, finding.help.take());
-    }
-    let list = blocks(&groups(&findings), 0, false).concat();
+    let helps = findings
+        .iter_mut()
+        .rev()
+        .filter_map(|finding| finding.help.take());
+    let helps = one_line(&helps.collect::<Vec<_>>().join("; "));
+    let list: String = blocks(&items(&findings, 0, false)).collect();
     format!(
-        "{list}skip  API, token, permissions, entitlement, rate limit, clock: they need {missing}\n\n{} failed. help: {}\n",
+        "{list}skip  API, token, permissions, entitlement, rate limit, clock: they need {missing}\n\n{} failed. help: {helps}\n",
         counts.fail,
-        one_line(&helps.join("; "))
     )
 }
 
 /// An audit, ready to be shown.
-struct AuditView<'a> {
-    audit: &'a AuditReport,
-    /// All findings of a single account; of several accounts, those that do not pass. The most severe first.
-    findings: Vec<Finding>,
+#[derive(Serialize)]
+struct AuditView {
+    /// Totals as sentences.
+    totals: String,
+    rows: Vec<Row>,
+    /// Accounts that could not be read.
+    unread: Vec<Item>,
+    /// All findings of a single account; of several accounts, those that do not pass, the most severe first.
+    items: Vec<Item>,
+    evidence: [String; 2],
 }
 
 /// Result of a check in all accounts.
@@ -202,192 +172,113 @@ struct AuditView<'a> {
 struct Row {
     check: &'static str,
     title: &'static str,
-    pass: usize,
-    warn: usize,
-    unknown: usize,
-    fail: usize,
+    counts: AuditTotals,
     /// Accounts in which the check does not pass, the most severe first.
     accounts: String,
 }
 
-impl<'a> AuditView<'a> {
-    fn new(audit: &'a AuditReport) -> Self {
-        let is_single = audit.accounts.len() == 1;
-        let findings = audit.accounts.iter().flat_map(|account| &account.findings);
-        let mut findings: Vec<Finding> = findings
-            .filter(|finding| is_single || finding.status != CheckStatus::Pass)
-            .cloned()
-            .collect();
-        if !is_single {
-            findings.sort_by_key(|finding| {
-                let check = AUDIT_CHECKS
-                    .iter()
-                    .position(|check| check.id == finding.check);
-                (Reverse(finding.status), check)
-            });
-        }
-        AuditView { audit, findings }
-    }
-
-    /// Returns the groups, the most severe first. Those of a single account are in the order of the checks.
-    fn groups(&self) -> Vec<Group<'_>> {
-        let mut groups = groups(&self.findings);
-        if self.audit.accounts.len() > 1 {
-            groups.sort_by_key(|group| Reverse(group.finding.status));
-        }
-        groups
-    }
-
-    fn blocks(&self) -> Vec<String> {
-        blocks(&self.groups(), self.audit.accounts.len(), true)
-    }
-
-    fn rows(&self) -> Vec<Row> {
-        let statuses: Vec<_> = self
-            .audit
-            .accounts
-            .iter()
-            .map(|account| (account.label(), account.statuses()))
-            .collect();
-        let checks = AUDIT_CHECKS
-            .iter()
-            .filter(|check| !self.audit.ignored.contains(check.id));
-        checks
-            .map(|check| {
-                let mut counts = AuditTotals::default();
-                let mut others = Vec::new();
-                for (label, statuses) in &statuses {
-                    let Some(status) = statuses.get(check.id) else {
-                        continue;
-                    };
-                    counts.add(*status);
-                    if *status != CheckStatus::Pass {
-                        others.push((Reverse(*status), *label));
-                    }
-                }
-                others.sort_by_key(|(status, _)| *status);
-                let AuditTotals {
-                    pass,
-                    warn,
-                    fail,
-                    unknown,
-                    failed_accounts: _,
-                } = counts;
-                let accounts = abbreviate_list(others.iter().map(|(_, label)| label));
-                Row {
-                    check: check.id,
-                    title: check.title,
-                    pass,
-                    warn,
-                    unknown,
-                    fail,
-                    accounts,
-                }
-            })
-            .collect()
-    }
-
-    /// Returns the accounts that could not be read with the reason, one entry per reason.
-    fn unread(&self) -> Vec<(String, &'a str, Option<&'a str>)> {
-        let mut reasons: Vec<(&AccountError, Vec<&str>)> = Vec::new();
-        for account in &self.audit.accounts {
-            let Some(error) = &account.error else {
-                continue;
-            };
-            match reasons
-                .iter_mut()
-                .find(|(known, _)| known.message == error.message)
-            {
-                Some((_, labels)) => labels.push(account.label()),
-                None => reasons.push((error, vec![account.label()])),
-            }
-        }
-        let reasons = reasons.into_iter();
-        reasons
-            .map(|(error, labels)| {
-                (
-                    abbreviate_list(labels),
-                    error.message.as_str(),
-                    error.help.as_deref(),
-                )
-            })
-            .collect()
-    }
-
-    /// Returns the totals as sentences.
-    fn totals(&self) -> String {
-        let failed = self.audit.summary.failed_accounts;
-        let mut text = format!("{}.", totals(self.audit.summary));
+impl AuditView {
+    fn new(audit: &AuditReport) -> Self {
+        let accounts = audit.accounts.len();
+        let (unread, findings): (Vec<_>, Vec<_>) =
+            (audit.findings().into_iter()).partition(|finding| finding.check == Finding::READ);
+        let unread = items(&unread, accounts, true);
+        let mut items = items(&findings, accounts, accounts > 1);
+        items.retain(|item| accounts == 1 || item.status != CheckStatus::Pass);
+        let failed = audit.summary.failed_accounts;
+        let mut text = format!("{}.", totals(audit.summary));
         if failed > 0 {
-            let accounts = pluralize(self.audit.accounts.len(), "account");
+            let accounts = pluralize(accounts, "account");
             let _ = write!(text, " {failed} of {accounts} could not be read.");
         }
-        if !self.audit.ignored.is_empty() {
-            let ignored: Vec<&str> = self.audit.ignored.iter().copied().collect();
+        if !audit.ignored.is_empty() {
+            let ignored: Vec<&str> = audit.ignored.iter().copied().collect();
             let _ = write!(text, " Ignored: {}.", ignored.join(", "));
+        }
+        AuditView {
+            totals: text,
+            rows: rows(audit),
+            unread,
+            items,
+            evidence: audit.evidence.lines(audit.created_at, &audit.base_url),
+        }
+    }
+
+    /// Returns the table of checks and the accounts that could not be read.
+    fn overview(&self) -> String {
+        let numbers = ["PASS", "WARN", "UNKNOWN", "FAIL"];
+        let has_unknown = self.rows.iter().any(|row| row.counts.unknown > 0);
+        let rows = self.rows.iter().map(|row| {
+            let AuditTotals {
+                pass,
+                warn,
+                unknown,
+                fail,
+                ..
+            } = row.counts;
+            let mut cells = vec![row.check.to_owned(), pass.to_string(), warn.to_string()];
+            cells.extend(has_unknown.then(|| unknown.to_string()));
+            cells.extend([fail.to_string(), row.accounts.clone()]);
+            cells
+        });
+        let titles = match has_unknown {
+            true => "CHECK  PASS  WARN  UNKNOWN  FAIL  ",
+            false => "CHECK  PASS  WARN  FAIL  ",
+        };
+        let mut text = table(titles, &numbers, rows);
+        for Item { sentence, .. } in &self.unread {
+            let _ = writeln!(text, "not read: {sentence}");
         }
         text
     }
+}
+
+fn rows(audit: &AuditReport) -> Vec<Row> {
+    let accounts = audit.accounts.iter();
+    let statuses: Vec<_> = accounts
+        .map(|one| (one.account.label(), one.statuses()))
+        .collect();
+    let checks = AUDIT_CHECKS.iter();
+    let checks = checks.filter(|(id, ..)| !audit.ignored.contains(id));
+    let rows = checks.map(|(check, title, _)| {
+        let found = statuses.iter();
+        let found = found.filter_map(|(label, statuses)| Some((statuses.get(check)?, label)));
+        let mut found: Vec<_> = found.collect();
+        found.sort_by_key(|(status, _)| Reverse(*status));
+        let others = found
+            .iter()
+            .filter(|(status, _)| **status != CheckStatus::Pass);
+        Row {
+            check,
+            title,
+            counts: found.iter().map(|(status, _)| **status).collect(),
+            accounts: abbreviate_list(others.map(|(_, label)| label)),
+        }
+    });
+    rows.collect()
 }
 
 /// Returns an audit as text. The error of a single account is the error of the run, so nothing is returned.
 pub(super) fn audit_text(audit: &AuditReport) -> String {
     let view = AuditView::new(audit);
     let bold = style::HEADING;
-    let mut text = String::new();
-    match audit.accounts.as_slice() {
-        [account] if account.error.is_some() => return text,
-        [account] => {
-            let id = match &account.name {
-                Some(_) => format!(" ({})", account.account_id.abbreviated()),
-                None => String::new(),
-            };
-            let source = EscapeInvisible(&account.source);
-            let _ = writeln!(text, "{bold}{}{bold:#}{id}  {source}\n", account.label());
+    let overview = match audit.accounts.as_slice() {
+        [one] if one.error.is_some() => return String::new(),
+        [one] => {
+            let account = &one.account;
+            let id = account
+                .name
+                .iter()
+                .map(|_| format!(" ({})", account.account_id.abbreviated()));
+            let (id, source): (String, _) = (id.collect(), EscapeInvisible(&account.source));
+            format!("{bold}{}{bold:#}{id}  {source}\n", account.label())
         }
-        _ => {
-            table(&mut text, &view.rows());
-            for (labels, message, _) in view.unread() {
-                let _ = writeln!(text, "not read: {labels}: {}", one_line(message));
-            }
-            text.push('\n');
-        }
-    }
-    let list = view.blocks().concat();
+        _ => view.overview(),
+    };
+    let list: String = blocks(&view.items).collect();
     let gap = if list.is_empty() { "" } else { "\n" };
-    let _ = writeln!(text, "{list}{gap}{bold}Audit:{bold:#} {}", view.totals());
-    for line in audit.evidence.lines(audit.created_at, &audit.base_url) {
-        let _ = writeln!(text, "{line}");
-    }
-    text
-}
-
-fn table(text: &mut String, rows: &[Row]) {
-    let width = rows
-        .iter()
-        .map(|row| row.check.len())
-        .max()
-        .unwrap_or_default()
-        .max(5);
-    let has_unknown = rows.iter().any(|row| row.unknown > 0);
-    let unknown = if has_unknown { "  UNKNOWN" } else { "" };
-    let _ = writeln!(text, "{:width$}  PASS  WARN{unknown}  FAIL", "CHECK");
-    for Row {
-        check,
-        title: _,
-        pass,
-        warn,
-        unknown,
-        fail,
-        accounts,
-    } in rows
-    {
-        let _ = write!(text, "{check:width$}  {pass:4}  {warn:4}");
-        if has_unknown {
-            let _ = write!(text, "  {unknown:7}");
-        }
-        let _ = writeln!(text, "{}", format!("  {fail:4}  {accounts}").trim_end());
-    }
+    let (totals, [checked, facts]) = (&view.totals, &view.evidence);
+    format!("{overview}\n{list}{gap}{bold}Audit:{bold:#} {totals}\n{checked}\n{facts}\n")
 }
 
 /// Returns an audit as Markdown of at most `limit` bytes. Findings are cut from the least severe end.
@@ -397,55 +288,20 @@ pub fn audit_markdown(audit: &AuditReport, limit: usize) -> String {
     /// Bytes for the notice about cut findings, the fence and the evidence.
     const RESERVE: usize = 2048;
     let view = AuditView::new(audit);
-    let mut text = format!(
-        "### riskform audit: {}\n\n",
-        view.totals().trim_end_matches('.')
-    );
-    text.push_str("| check | pass | warn | unknown | fail | accounts |\n| --- | --: | --: | --: | --: | --- |\n");
-    for Row {
-        check,
-        title: _,
-        pass,
-        warn,
-        unknown,
-        fail,
-        accounts,
-    } in view.rows()
-    {
-        let accounts = if accounts.is_empty() {
-            String::new()
-        } else {
-            code(&accounts)
-        };
-        let _ = writeln!(
-            text,
-            "| {check} | {pass} | {warn} | {unknown} | {fail} | {accounts} |"
-        );
-    }
-    let unread = view.unread().into_iter().map(|(labels, message, help)| {
-        let help = help.map(|help| format!("      help: {}\n", one_line(help)));
-        format!(
-            "not read: {labels}: {}\n{}",
-            one_line(message),
-            help.unwrap_or_default()
-        )
-    });
-    let blocks: Vec<String> = unread
-        .chain(view.blocks())
-        .map(|block| anstream::adapter::strip_str(&block).to_string())
-        .collect();
-    text.push_str("\n```\n");
+    let totals = view.totals.trim_end_matches('.');
+    let mut text = format!("### riskform audit: {totals}\n\n```\n{}", view.overview());
     let mut shown = 0;
-    for block in &blocks {
+    for block in blocks(&view.items) {
+        let block = anstream::adapter::strip_str(&block).to_string();
         if text.len() + block.len() + RESERVE > limit {
             break;
         }
-        text.push_str(block);
+        text.push_str(&block);
         shown += 1;
     }
     text.push_str("```\n");
-    if shown < blocks.len() {
-        let cut = pluralize(blocks.len() - shown, "less severe finding");
+    if shown < view.items.len() {
+        let cut = pluralize(view.items.len() - shown, "less severe finding");
         let _ = writeln!(
             text,
             "\n**Truncated:** {cut} not shown. See the text or JSON output."
@@ -459,34 +315,9 @@ pub fn audit_markdown(audit: &AuditReport, limit: usize) -> String {
 
 /// Returns an audit as a page.
 pub(super) fn audit_page(audit: &AuditReport) -> String {
-    let view = AuditView::new(audit);
-    let groups = view.groups();
-    let articles = groups.iter().map(|group| {
-        let finding = group.finding;
-        json!({
-            "class": match finding.status {
-                CheckStatus::Fail => "severe",
-                CheckStatus::Pass => "fold",
-                CheckStatus::Info | CheckStatus::Warn | CheckStatus::Unknown => "",
-            },
-            "check": finding.check,
-            "status": finding.status,
-            "sentence": group.sentence(audit.accounts.len(), true),
-            "details": finding.details.iter().map(|line| one_line(line)).collect::<Vec<_>>(),
-            "help": finding.help.as_deref().map(one_line),
-        })
-    });
-    let articles: Vec<Value> = articles.collect();
-    let unread = view.unread().into_iter().map(|(labels, message, help)| {
-        json!({ "labels": labels, "message": one_line(message), "help": help.map(one_line) })
-    });
-    let page = json!({
-        "style": STYLE,
-        "totals": view.totals(),
-        "rows": view.rows(),
-        "unread": unread.collect::<Vec<_>>(),
-        "articles": articles,
-        "evidence": audit.evidence.lines(audit.created_at, &audit.base_url),
-    });
-    render(include_str!("audit.html"), page)
+    let view = Value::from(Serde(AuditView::new(audit)));
+    render(
+        include_str!("audit.html"),
+        context! { style => STYLE, audit => view },
+    )
 }

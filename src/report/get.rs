@@ -66,20 +66,16 @@ pub fn behaviors(
     behaviors: &BTreeMap<BehaviorKey, Behavior>,
     format: OutputFormat,
 ) -> String {
-    let rows = || {
-        behaviors.iter().map(|(key, behavior)| {
-            vec![
-                key.to_string(),
-                behavior.fields.shown(Field::Enabled),
-                behavior.fields.shown(Field::RiskLevel),
-                behavior.name.clone(),
-                behavior.description.clone(),
-            ]
-        })
+    let table = || {
+        let rows = behaviors.iter().map(|(key, behavior)| {
+            let (name, description) = (behavior.name.clone(), behavior.description.clone());
+            let [enabled, level] =
+                [Field::Enabled, Field::RiskLevel].map(|one| behavior.fields.shown(one));
+            vec![key.to_string(), enabled, level, name, description]
+        });
+        table("KEY  ENABLED  LEVEL  NAME  DESCRIPTION", &[], rows)
     };
-    let titles = ["KEY", "ENABLED", "LEVEL", "NAME", "DESCRIPTION"];
     let members = BTreeMap::from([("behaviors", behaviors)]);
-    let table = || table(&titles, &[], rows());
     render(account, "behaviors", members, table, format)
 }
 
@@ -89,68 +85,52 @@ pub fn integrations(
     integrations: &[Integration],
     format: OutputFormat,
 ) -> String {
-    let rows = || {
-        integrations.iter().map(|integration| {
-            let value = |field| integration.fields.shown(field);
-            vec![
-                integration.id.to_string(),
-                value(Field::TenantUrl),
-                value(Field::Active),
-                value(Field::IntegrationType),
-                value(Field::ReferenceId),
-                or(&integration.well_known_url, "(unset)"),
-            ]
-        })
+    let table = || {
+        let Some(first) = integrations.first() else {
+            return "No integrations.\n".to_owned();
+        };
+        let titles = cells(first).map(|(name, _)| name.to_uppercase());
+        let titles = titles.collect::<Vec<_>>().join("  ");
+        let rows = integrations.iter();
+        let rows = rows.map(|one| cells(one).map(|(_, value)| value).collect());
+        table(&titles, &[], rows)
     };
-    let titles = [
-        "ID",
-        "TENANT_URL",
-        "ACTIVE",
-        "TYPE",
-        "REFERENCE_ID",
-        "WELL_KNOWN_URL",
-    ];
     let members = BTreeMap::from([("integrations", integrations)]);
-    let table = || match integrations.is_empty() {
-        true => "No integrations.\n".to_owned(),
-        false => table(&titles, &[], rows()),
-    };
     render(account, "integrations", members, table, format)
 }
 
 /// Returns one integration, one line per field.
 pub fn integration(account: &AccountId, integration: &Integration, format: OutputFormat) -> String {
-    let lines = || {
-        let fields = FIELDS.iter().filter(|spec| spec.kind == Kind::Integration);
-        let fields = fields.map(|spec| (spec.field.as_str(), integration.fields.shown(spec.field)));
-        let others = [
-            ("created_at", &integration.created_at),
-            ("account_tag", &integration.account_tag),
-            ("well_known_url", &integration.well_known_url),
-        ];
-        let others = others.map(|(name, value)| (name, or(value, "(unset)")));
-        let id = ("id", integration.id.to_string());
-        std::iter::once(id).chain(fields).chain(others)
-    };
     let members = BTreeMap::from([("integration", integration)]);
-    render(account, "integration", members, || pairs(lines()), format)
+    let table = || pairs(cells(integration));
+    render(account, "integration", members, table, format)
+}
+
+/// Returns the names and values of an integration.
+fn cells(integration: &Integration) -> impl Iterator<Item = (&'static str, String)> {
+    let fields = FIELDS.iter().filter(|spec| spec.kind == Kind::Integration);
+    let fields = fields.map(|spec| (spec.field.as_str(), integration.fields.shown(spec.field)));
+    let others = [
+        ("created_at", &integration.created_at),
+        ("account_tag", &integration.account_tag),
+        ("well_known_url", &integration.well_known_url),
+    ];
+    let others = others.map(|(name, value)| match value.as_str() {
+        "" => (name, "(unset)".to_owned()),
+        value => (name, value.to_owned()),
+    });
+    let id = ("id", integration.id.to_string());
+    std::iter::once(id).chain(fields).chain(others)
 }
 
 /// Returns one line per name and value.
 fn pairs(lines: impl IntoIterator<Item = (&'static str, String)>) -> String {
-    let lines = lines.into_iter();
+    let rows = lines.into_iter();
     table(
+        "",
         &[],
-        &[],
-        lines.map(|(name, value)| vec![name.to_owned(), value]),
+        rows.map(|(name, value)| vec![name.to_owned(), value]),
     )
-}
-
-fn or(value: &str, absent: &str) -> String {
-    match value {
-        "" => absent.to_owned(),
-        value => value.to_owned(),
-    }
 }
 
 /// Filter of users; by default all.
@@ -259,15 +239,15 @@ impl Users {
             let bar = "█".repeat((users * MAX_BAR_WIDTH).div_ceil(most));
             vec![level.to_string(), users.to_string(), bar]
         });
-        table(&["LEVEL", "USERS", ""], &["USERS"], rows)
+        table("LEVEL  USERS  ", &["USERS"], rows)
     }
 }
 
 /// Returns one line per user, without the id.
 pub fn users_table(users: &[UserRisk], privacy: Privacy) -> String {
-    let who: &[&str] = match privacy {
-        Privacy::Named => &["E-MAIL", "NAME"],
-        Privacy::Redacted => &["USER"],
+    let titles = match privacy {
+        Privacy::Named => "LEVEL  EVENTS  LAST EVENT (UTC)  E-MAIL  NAME",
+        Privacy::Redacted => "LEVEL  EVENTS  LAST EVENT (UTC)  USER",
     };
     let unknown = || "unknown".to_owned();
     let rows = users.iter().map(|user| {
@@ -284,8 +264,7 @@ pub fn users_table(users: &[UserRisk], privacy: Privacy) -> String {
         }
         row
     });
-    let titles = [&["LEVEL", "EVENTS", "LAST EVENT (UTC)"], who].concat();
-    table(&titles, &["EVENTS"], rows)
+    table(titles, &["EVENTS"], rows)
 }
 
 /// Returns one user: the score, and the events it comes from, sorted by time. Redacted, they go without their details, which may hold
@@ -353,7 +332,7 @@ fn user_table(user_id: UserId, user: &UserEvents, privacy: Privacy) -> String {
     }
     let events = match user.events.is_empty() {
         true => "No events.\n".to_owned(),
-        false => table(&["TIMESTAMP", "LEVEL", "EVENT"], &[], rows),
+        false => table("TIMESTAMP  LEVEL  EVENT", &[], rows),
     };
     format!("{}\n{events}", pairs(lines))
 }

@@ -5,29 +5,17 @@ use std::fmt::Write;
 use crate::model::finding::{CheckStatus, Finding};
 use crate::model::text::{EscapeInvisible, one_line};
 
-/// Result of a test case, in rising severity.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Outcome {
-    Success,
-    Skipped,
-    Error,
-    Failure,
-}
+/// Elements of the outcomes of a test case, in rising severity.
+const ELEMENTS: [&str; 4] = ["system-out", "skipped", "error", "failure"];
 
-impl Outcome {
-    /// Returns the outcome of a finding. An unknown result is an error if the account or a permission is missing.
-    fn of(finding: &Finding) -> Self {
-        match finding.status {
-            CheckStatus::Pass | CheckStatus::Warn => Outcome::Success,
-            CheckStatus::Info => Outcome::Skipped,
-            CheckStatus::Unknown
-                if finding.permission.is_some() || finding.check == Finding::READ =>
-            {
-                Outcome::Error
-            }
-            CheckStatus::Unknown => Outcome::Skipped,
-            CheckStatus::Fail => Outcome::Failure,
-        }
+/// Returns the index of the outcome. An unknown result is an error if the account or a permission is missing.
+fn outcome(finding: &Finding) -> usize {
+    let is_missing = finding.permission.is_some() || finding.check == Finding::READ;
+    match finding.status {
+        CheckStatus::Pass | CheckStatus::Warn => 0,
+        CheckStatus::Unknown if is_missing => 2,
+        CheckStatus::Info | CheckStatus::Unknown => 1,
+        CheckStatus::Fail => 3,
     }
 }
 
@@ -37,77 +25,58 @@ pub(super) fn junit(name: &str, findings: &[Finding], case: fn(&Finding) -> &str
     let mut suites = String::new();
     for suite in findings.chunk_by(|a, b| a.account == b.account) {
         let account = suite[0].account.as_ref();
-        let label = account.map_or("riskform", |account| account.label.as_str());
+        let label = escaped(account.map_or("riskform", |account| account.label()));
         let mut outcomes = Vec::new();
         let mut cases = String::new();
         for findings in suite.chunk_by(|a, b| case(a) == case(b)) {
-            let name = case(&findings[0]);
-            outcomes.push(write_case(&mut cases, label, name, findings));
+            let outcome = findings.iter().map(outcome).max().unwrap_or_default();
+            let name = escaped(case(&findings[0]));
+            let result = result(findings, outcome);
+            let _ = writeln!(
+                cases,
+                "    <testcase name=\"{name}\" classname=\"{label}\"{result}"
+            );
+            outcomes.push(outcome);
         }
-        let source = account.map_or("", |account| &account.source);
+        let counts = counts(&outcomes);
+        let source = escaped(account.map_or("", |account| &account.source));
         let _ = write!(
             suites,
-            "  <testsuite name=\"{}\"{}>\n    <properties>\n      <property name=\"source\" value=\"{}\"/>\n    </properties>\n{cases}  </testsuite>\n",
-            escaped(label),
-            counts(&outcomes),
-            escaped(source)
+            "  <testsuite name=\"{label}\"{counts}>\n    <properties>\n      <property name=\"source\" value=\"{source}\"/>\n    </properties>\n{cases}  </testsuite>\n"
         );
         all.extend(outcomes);
     }
+    let (name, counts) = (escaped(name), counts(&all));
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{}\"{}>\n{suites}</testsuites>\n",
-        escaped(name),
-        counts(&all)
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{name}\"{counts}>\n{suites}</testsuites>\n"
     )
 }
 
-/// Writes a test case with the most severe outcome of its findings.
-fn write_case(xml: &mut String, label: &str, name: &str, findings: &[Finding]) -> Outcome {
-    let outcomes = findings.iter().map(Outcome::of);
-    let outcome = outcomes.max().unwrap_or(Outcome::Success);
+/// Returns the rest of a test case: the findings that have the outcome.
+fn result(findings: &[Finding], outcome: usize) -> String {
     let shown = findings.iter();
-    let shown = shown.filter(|finding| Outcome::of(finding) == outcome);
-    let shown: Vec<&Finding> = shown
-        .filter(|finding| finding.status != CheckStatus::Pass)
-        .collect();
+    let shown =
+        shown.filter(|one| self::outcome(one) == outcome && one.status != CheckStatus::Pass);
+    let shown: Vec<&Finding> = shown.collect();
+    let Some(first) = shown.first() else {
+        return "/>".to_owned();
+    };
     let mut lines: Vec<String> = shown.iter().flat_map(|finding| lines(finding)).collect();
-    if shown.len() == 1 && outcome != Outcome::Success {
+    let message = escaped(&one_line(&first.message));
+    let attributes = match ELEMENTS[outcome] {
+        "system-out" => {
+            lines[0].insert_str(0, "warn: ");
+            String::new()
+        }
+        "skipped" => format!(" message=\"{message}\""),
+        _ => format!(" message=\"{message}\" type=\"{}\"", first.check),
+    };
+    if shown.len() == 1 && !attributes.is_empty() {
         // The attribute has the message.
         lines.remove(0);
     }
-    let text = escaped(&lines.join("\n"));
-    let _ = write!(
-        xml,
-        "    <testcase name=\"{}\" classname=\"{}\"",
-        escaped(name),
-        escaped(label)
-    );
-    let Some(first) = shown.first() else {
-        xml.push_str("/>\n");
-        return outcome;
-    };
-    let element = match outcome {
-        Outcome::Success => {
-            let _ = write!(
-                xml,
-                ">\n      <system-out>warn: {text}</system-out>\n    </testcase>\n"
-            );
-            return outcome;
-        }
-        Outcome::Skipped => "skipped",
-        Outcome::Error => "error",
-        Outcome::Failure => "failure",
-    };
-    let kind = match outcome {
-        Outcome::Skipped => String::new(),
-        _ => format!(" type=\"{}\"", first.check),
-    };
-    let _ = write!(
-        xml,
-        ">\n      <{element} message=\"{}\"{kind}>{text}</{element}>\n    </testcase>\n",
-        escaped(&one_line(&first.message))
-    );
-    outcome
+    let (element, text) = (ELEMENTS[outcome], escaped(&lines.join("\n")));
+    format!(">\n      <{element}{attributes}>{text}</{element}>\n    </testcase>")
 }
 
 /// Returns message, details, location and help, one per line.
@@ -115,22 +84,23 @@ fn lines(finding: &Finding) -> Vec<String> {
     let location = finding.location.iter();
     let location = location.map(|location| format!("declared at {location}"));
     let help = finding.help.iter().map(|help| format!("help: {help}"));
-    std::iter::once(finding.message.clone())
-        .chain(finding.details.iter().cloned())
-        .chain(location)
-        .chain(help)
-        .map(|line| one_line(&line))
-        .collect()
+    let message = std::iter::once(finding.message.clone());
+    let lines = message.chain(finding.details.iter().cloned());
+    let lines = lines.chain(location).chain(help);
+    lines.map(|line| one_line(&line)).collect()
 }
 
-fn counts(outcomes: &[Outcome]) -> String {
-    let count = |which| outcomes.iter().filter(|outcome| **outcome == which).count();
+fn counts(outcomes: &[usize]) -> String {
+    let count = |element: &str| {
+        let same = outcomes.iter().filter(|one| ELEMENTS[**one] == element);
+        same.count()
+    };
     format!(
         " tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\"",
         outcomes.len(),
-        count(Outcome::Failure),
-        count(Outcome::Error),
-        count(Outcome::Skipped)
+        count("failure"),
+        count("error"),
+        count("skipped")
     )
 }
 

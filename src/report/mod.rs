@@ -32,12 +32,12 @@ mod view;
 use crate::config::diagnostic::Diagnostics;
 use crate::doctor::AuditReport;
 use crate::model::account::DesiredAccount;
-use crate::model::finding::Finding;
 use crate::model::text::pluralize;
 use crate::plan::Run;
 
-use finding_source::{DRIFT_RULES, audit_rules, diagnostic_findings, drift_findings, file_rules};
+use finding_source::{DRIFT_RULES, audit_rules, drift_findings, file_rules};
 
+pub use finding_source::diagnostic_findings;
 pub use findings::{audit_markdown, doctor};
 pub use format::OutputFormat;
 pub use item::accounts_with_problems;
@@ -82,13 +82,14 @@ pub fn run(
 
 /// Returns an audit in a format. The paths apply to SARIF only.
 pub fn audit(audit: &AuditReport, format: OutputFormat, paths: RepositoryPaths<'_>) -> String {
-    let findings = || audit.findings().collect::<Vec<Finding>>();
     match format {
         OutputFormat::Json => json::document(audit),
         OutputFormat::Markdown => audit_markdown(audit, MAX_COMMENT_BYTES),
         OutputFormat::Html => findings::audit_page(audit),
-        OutputFormat::Junit => junit::junit("riskform audit", &findings(), |finding| finding.check),
-        OutputFormat::Sarif => sarif::sarif(&findings(), &audit_rules(), paths),
+        OutputFormat::Junit => {
+            junit::junit("riskform audit", &audit.findings(), |finding| finding.check)
+        }
+        OutputFormat::Sarif => sarif::sarif(&audit.findings(), &audit_rules(), paths),
         _ => findings::audit_text(audit),
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::model::account::UnlistedPolicy;
-use crate::plan::{AccountPlan, Action, Kind, Run, Status};
+use crate::plan::{AccountPlan, Action, Change, Kind, Run, Status, UnlistedResource};
 
 /// Figures of a run.
 #[derive(Clone, Copy, Debug)]
@@ -21,146 +21,96 @@ pub struct RunMetrics {
 }
 
 /// Labels of a sample after the account, and its value.
-type Sample = (String, i64);
+type Sample = (String, String);
 
 /// Returns drift as metrics, with the figures of the run if available.
 pub(super) fn metrics(run: &Run, figures: Option<&RunMetrics>) -> String {
     let mut text = String::new();
-    if let Some(RunMetrics {
-        elapsed,
-        requests,
-        retries,
-    }) = figures
-    {
-        let seconds = elapsed.as_secs_f64();
-        gauge(&mut text, "run_seconds", "Duration of the run.");
-        let _ = writeln!(text, "riskform_run_seconds {seconds:?}");
-        gauge(
-            &mut text,
-            "api_requests",
-            "Requests sent to the API during the run.",
-        );
-        let _ = writeln!(text, "riskform_api_requests {requests}");
-        gauge(&mut text, "api_retries", "Retried requests during the run.");
-        let _ = writeln!(text, "riskform_api_retries {retries}");
-    }
-    let mut samples = |name: &str, help: &str, of: &dyn Fn(&AccountPlan) -> Vec<Sample>| {
-        gauge(&mut text, name, help);
-        for account in &run.accounts {
-            let label = account.label();
-            for (labels, value) in of(account) {
-                let _ = writeln!(
-                    text,
-                    "riskform_{name}{{account=\"{label}\"{labels}}} {value}"
-                );
-            }
+    let mut gauge = |name: &str, help: &str, samples: Vec<Sample>| {
+        let _ = writeln!(text, "# HELP riskform_{name} {help}");
+        let _ = writeln!(text, "# TYPE riskform_{name} gauge");
+        for (labels, value) in samples {
+            let _ = writeln!(text, "riskform_{name}{labels} {value}");
         }
     };
-    samples(
-        "drift",
-        "Resources that differ from the desired state.",
-        &drift,
-    );
+    if let Some(figures) = figures {
+        let seconds = format!("{:?}", figures.elapsed.as_secs_f64());
+        gauge("run_seconds", "Duration of the run.", single(seconds));
+        let help = "Requests sent to the API during the run.";
+        gauge("api_requests", help, single(figures.requests));
+        let help = "Retried requests during the run.";
+        gauge("api_retries", help, single(figures.retries));
+    }
+    let mut samples = |name: &str, help: &str, of: &dyn Fn(&AccountPlan) -> Vec<Sample>| {
+        let accounts = run.accounts.iter();
+        let is_shown = |one: &&AccountPlan| one.status != Status::Error || name == "account_failed";
+        let samples = accounts.filter(is_shown).flat_map(|account| {
+            let label = account.label();
+            let samples = of(account).into_iter();
+            samples.map(move |(labels, value)| (format!("{{account=\"{label}\"{labels}}}"), value))
+        });
+        gauge(name, help, samples.collect());
+    };
+    let help = "Resources that differ from the desired state.";
+    samples("drift", help, &drift);
     samples(
         "drift_weaker",
         "Differences that weaken protection.",
         &weaker,
     );
     samples("unlisted", "Unlisted live resources.", &unlisted);
-    samples(
-        "ambiguous",
-        "Entries that cannot be matched or planned.",
-        &|account| {
-            checked(account, || {
-                vec![(String::new(), number(account.errors.len()))]
-            })
-        },
-    );
-    samples(
-        "account_failed",
-        "1 if the account could not be checked, else 0.",
-        &|account| vec![(String::new(), i64::from(account.status == Status::Error))],
-    );
-    samples(
-        "last_success_timestamp_seconds",
-        "Time of the last check of an account.",
-        &|account| {
-            checked(account, || {
-                vec![(String::new(), run.created_at.as_second())]
-            })
-        },
-    );
-    text.push_str("# EOF\n");
-    text
+    let help = "Entries that cannot be matched or planned.";
+    samples("ambiguous", help, &|account| single(account.errors.len()));
+    let help = "1 if the account could not be checked, else 0.";
+    let failed = |account: &AccountPlan| single(usize::from(account.status == Status::Error));
+    samples("account_failed", help, &failed);
+    let help = "Time of the last check of an account.";
+    let time = run.created_at.as_second();
+    samples("last_success_timestamp_seconds", help, &|_| single(time));
+    text + "# EOF\n"
 }
 
-fn gauge(text: &mut String, name: &str, help: &str) {
-    let _ = writeln!(
-        text,
-        "# HELP riskform_{name} {help}\n# TYPE riskform_{name} gauge"
-    );
+/// Returns a sample without further labels.
+fn single(value: impl ToString) -> Vec<Sample> {
+    vec![(String::new(), value.to_string())]
 }
 
-/// Returns the samples of an account that was checked.
-fn checked(account: &AccountPlan, samples: impl FnOnce() -> Vec<Sample>) -> Vec<Sample> {
-    match account.status {
-        Status::Error => Vec::new(),
-        Status::Ok | Status::Ambiguous => samples(),
-    }
-}
-
-fn number(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+/// Returns the number of items that have the labels.
+fn count<T>(items: &[T], labels: String, have: impl Fn(&&T) -> bool) -> Sample {
+    (labels, items.iter().filter(have).count().to_string())
 }
 
 fn drift(account: &AccountPlan) -> Vec<Sample> {
-    let sample = |kind: Kind, action: Action| {
-        let changes = account.changes.iter();
-        let count = changes
-            .filter(|change| change.kind == kind && change.action == action)
-            .count();
-        (
-            format!(",kind=\"{kind}\",action=\"{action}\""),
-            number(count),
-        )
-    };
     // A behavior can only be updated.
-    let integrations = Action::ALL
-        .iter()
-        .map(|action| (Kind::Integration, *action));
+    let integrations = Action::ALL.iter();
+    let integrations = integrations.map(|action| (Kind::Integration, *action));
     let all = std::iter::once((Kind::Behavior, Action::Update)).chain(integrations);
-    checked(account, || {
-        all.map(|(kind, action)| sample(kind, action)).collect()
-    })
+    let samples = all.map(|(kind, action)| {
+        let labels = format!(",kind=\"{kind}\",action=\"{action}\"");
+        count(&account.changes, labels, |one| {
+            one.kind == kind && one.action == action
+        })
+    });
+    samples.collect()
 }
 
 fn weaker(account: &AccountPlan) -> Vec<Sample> {
-    let sample = |kind: &Kind| {
-        let changes = account.changes.iter();
-        let is_weaker =
-            changes.filter(|change| change.kind == *kind && change.live_weaker.is_some());
-        (format!(",kind=\"{kind}\""), number(is_weaker.count()))
-    };
-    checked(account, || Kind::ALL.iter().map(sample).collect())
+    let samples = Kind::ALL.iter().map(|kind| {
+        let is_weaker = |one: &&Change| one.kind == *kind && one.live_weaker.is_some();
+        count(&account.changes, format!(",kind=\"{kind}\""), is_weaker)
+    });
+    samples.collect()
 }
 
 fn unlisted(account: &AccountPlan) -> Vec<Sample> {
-    let sample = |kind: Kind, policy: UnlistedPolicy| {
-        let unlisted = account.unlisted.iter();
-        let same = unlisted.filter(|one| one.address.kind() == kind && one.policy == policy);
-        (
-            format!(",kind=\"{kind}\",policy=\"{policy}\""),
-            number(same.count()),
-        )
-    };
-    let kinds = Kind::ALL.iter();
-    let all = kinds.flat_map(|kind| {
-        [
-            (*kind, UnlistedPolicy::Keep),
-            (*kind, UnlistedPolicy::Report),
-        ]
+    let policies = [UnlistedPolicy::Keep, UnlistedPolicy::Report];
+    let samples = Kind::ALL.iter().flat_map(|kind| {
+        policies.map(|policy| {
+            let labels = format!(",kind=\"{kind}\",policy=\"{policy}\"");
+            let same =
+                |one: &&UnlistedResource| one.address.kind() == *kind && one.policy == policy;
+            count(&account.unlisted, labels, same)
+        })
     });
-    checked(account, || {
-        all.map(|(kind, policy)| sample(kind, policy)).collect()
-    })
+    samples.collect()
 }

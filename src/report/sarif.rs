@@ -13,15 +13,8 @@ use crate::plan::sha256;
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-/// Text of a check.
-#[derive(Clone, Copy)]
-pub(super) struct Rule {
-    pub(super) id: &'static str,
-    pub(super) description: &'static str,
-    pub(super) help: Option<&'static str>,
-    /// Level of its results: `error`, `warning` or `note`.
-    pub(super) level: &'static str,
-}
+/// ID of a check, the level of its results (`error`, `warning` or `note`), and its description.
+pub(super) type Rule = (&'static str, &'static str, &'static str);
 
 /// Returns findings as SARIF. `paths` returns the path of a file relative to its repository.
 pub(super) fn sarif(
@@ -60,27 +53,23 @@ pub(super) fn sarif(
     text
 }
 
-fn descriptor(rule: &Rule) -> Value {
-    let mut descriptor = json!({
-        "id": rule.id,
-        "shortDescription": message(rule.description),
-        "defaultConfiguration": { "level": rule.level },
-    });
-    if let Some(help) = rule.help {
-        descriptor["help"] = message(help);
-    }
-    descriptor
+fn descriptor((id, level, description): &Rule) -> Value {
+    json!({
+        "id": id,
+        "shortDescription": message(description),
+        "defaultConfiguration": { "level": level },
+    })
 }
 
 fn result(finding: &Finding, rules: &[Rule], paths: &dyn Fn(&str) -> String) -> Option<Value> {
-    let index = rules.iter().position(|rule| rule.id == finding.check)?;
+    let index = rules.iter().position(|(id, ..)| *id == finding.check)?;
     let level = match finding.status {
-        CheckStatus::Fail => rules[index].level,
+        CheckStatus::Fail => rules[index].1,
         CheckStatus::Warn => "warning",
         CheckStatus::Pass | CheckStatus::Info | CheckStatus::Unknown => return None,
     };
     let account = finding.account.as_ref();
-    let label = account.map(|account| format!("{}: ", account.label));
+    let label = account.map(|account| format!("{}: ", account.label()));
     let first = format!("{}{}", label.unwrap_or_default(), finding.message);
     let lines: Vec<&str> = std::iter::once(&first)
         .chain(&finding.details)
@@ -96,7 +85,7 @@ fn result(finding: &Finding, rules: &[Rule], paths: &dyn Fn(&str) -> String) -> 
     });
     if let Some(account) = account {
         // The fingerprint is stable between runs, even if the line moves.
-        let identity = json!([account.id, finding.check, finding.subject]);
+        let identity = json!([account.account_id, finding.check, finding.subject]);
         result["partialFingerprints"] = json!({ "riskform/v1": sha256(&identity) });
     }
     Some(result)
@@ -104,7 +93,7 @@ fn result(finding: &Finding, rules: &[Rule], paths: &dyn Fn(&str) -> String) -> 
 
 fn notification(finding: &Finding, paths: &dyn Fn(&str) -> String) -> Value {
     let account = finding.account.as_ref();
-    let label = account.map_or("", |account| account.label.as_str());
+    let label = account.map_or("", |account| account.label());
     let (level, text) = match finding.check {
         Finding::READ => (
             "error",

@@ -5,17 +5,19 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use crate::model::text::EscapeInvisible;
 
-/// Returns rows below their titles, if any. The columns with numbers are aligned to the right. Invisible characters are escaped.
+/// Returns rows below their titles, if any, which two spaces separate. Columns with `numbers` are aligned to the right. Invisible
+/// characters are escaped.
 pub(super) fn table(
-    titles: &[&str],
+    titles: &str,
     numbers: &[&str],
     rows: impl IntoIterator<Item = Vec<String>>,
 ) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
-    if !titles.is_empty() {
-        table.set_header(titles);
+    let titles: Vec<&str> = titles.split("  ").collect();
+    if titles != [""] {
+        table.set_header(&titles);
     }
     for row in rows {
         table.add_row(row.iter().map(|cell| EscapeInvisible(cell).to_string()));

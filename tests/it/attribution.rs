@@ -441,7 +441,7 @@ fn recorded_and_unusual_entries_are_read() {
     });
     insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r###"
     admin@example.com dash - Behaviors(Some({BehaviorKey("sentinel_one"): {Enabled: Some(Bool(false)), RiskLevel: Some(Level(Known(High)))}}))
-    admin@example.com api_token riskform Created(Some(IntegrationId(4cfe8442-664b-4915-acd4-b39cd65c4314)), Some({IntegrationType: Some(Text("Okta")), TenantUrl: Some(Url(TenantUrl { written: "https://example.oktapreview.com", normalized: "https://example.oktapreview.com" })), Active: Some(Bool(true))}))
+    admin@example.com api_token riskform Created(Some(IntegrationId(4cfe8442-664b-4915-acd4-b39cd65c4314)), Some({IntegrationType: Some(Text("Okta")), TenantUrl: Some(Url(TenantUrl(Normalized { written: "https://example.oktapreview.com", normalized: "https://example.oktapreview.com" }))), Active: Some(Bool(true))}))
     the account itself api_token - Deleted(IntegrationId(0d5e7916-0b18-4a22-839f-b82e33a87843))
     Irrelevant
     "###);

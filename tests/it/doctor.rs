@@ -56,7 +56,7 @@ fn findings(run: &Run) -> String {
 }
 
 #[test]
-fn a_healthy_account_and_one_without_anything() {
+fn healthy_and_denied_accounts_are_shown() {
     let (server, workplace) = served(Settings::default());
     workplace.write("riskform.yaml", FILE);
     assert_snapshot!(workplace.run(&["doctor"]).shown(), @"
@@ -100,7 +100,7 @@ fn a_healthy_account_and_one_without_anything() {
 }
 
 #[test]
-fn everything_that_keeps_somebody_out_is_told_apart() {
+fn each_missing_permission_has_its_finding() {
     const UNTOLD: &str = "files warn, ";
     let not_entitled = || Settings {
         no_entitlement: true,
@@ -148,7 +148,7 @@ fn everything_that_keeps_somebody_out_is_told_apart() {
 }
 
 #[test]
-fn credentials_files_and_the_way_to_the_api_are_looked_at() {
+fn files_credentials_and_connection_are_checked() {
     let (_server, mut workplace) = served(Settings::default());
     let doctor = |workplace: &TestDir| {
         let run = workplace.run(&["doctor"]);
@@ -238,7 +238,7 @@ fn doctor_continues_after_an_invalid_file() {
     assert_snapshot!(workplace.run(&["doctor", "worse.yaml"]).shown(), @"
     exit 1
     --- stdout
-    fail  files        worse.yaml:2:13: account_id: expected 32 hexadecimal digits, found `1`; find the ID in the URL of the Cloudflare dashboard (2 errors)
+    fail  files        worse.yaml:2:13: account_id: expected 32 hexadecimal digits, found `1`; find the ID in the URL of the Cloudflare dashboard (2 in total)
     pass  credentials  set by CLOUDFLARE_API_TOKEN
     skip  API, token, permissions, entitlement, rate limit, clock: they need an account
 
@@ -258,7 +258,7 @@ fn doctor_continues_after_an_invalid_file() {
 
 /// Requests to loopback use no proxy, so a broken one does not matter.
 #[test]
-fn a_proxy_that_is_not_on_the_way_is_not_told() {
+fn unused_proxy_is_not_shown() {
     let (_server, mut workplace) = served(Settings::default());
     workplace.set("HTTPS_PROXY", "socks5://canary:9");
     let direct = workplace.run(&["doctor"]);
@@ -292,8 +292,8 @@ async fn examined(settings: Settings, change: fn(&mut Response)) -> Vec<Finding>
         ClientOptions::default(),
     );
     let account = Arc::new(CheckedAccount {
-        id: RECORDED_ACCOUNT.parse().unwrap(),
-        label: "production".to_owned(),
+        account_id: RECORDED_ACCOUNT.parse().unwrap(),
+        name: Some("production".parse().unwrap()),
         source: "riskform.yaml".into(),
     });
     let mut probed = ProbeResults {
@@ -301,7 +301,7 @@ async fn examined(settings: Settings, change: fn(&mut Response)) -> Vec<Finding>
         now: "2026-11-22T00:00:00Z".parse().unwrap(),
         ..ProbeResults::default()
     };
-    probe_account(&mut probed, &connection, &account.id).await;
+    probe_account(&mut probed, &connection, &account.account_id).await;
     account_findings(&probed, &account)
 }
 
@@ -314,7 +314,7 @@ fn one(findings: &[Finding], check: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_clock_is_held_against_the_answers() {
+async fn clock_is_compared_with_responses() {
     let agrees = examined(Settings::default(), |_| {}).await;
     assert_eq!(one(&agrees, "clock"), "pass: the API sends no time");
     let past = examined(Settings::default(), |response| {
@@ -327,7 +327,7 @@ async fn the_clock_is_held_against_the_answers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_rate_budget_is_told_and_never_broken() {
+async fn remaining_requests_are_shown() {
     let limited = |limit: &str| Settings {
         rate_limit: limit.parse::<RateLimit>().unwrap(),
         ..Settings::default()

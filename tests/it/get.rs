@@ -131,8 +131,8 @@ fn behaviors_and_integrations_are_shown_with_every_field() {
     assert_snapshot!(workplace.line("get integrations").shown(), @r###"
     exit 0
     --- stdout
-    ID                                    TENANT_URL                       ACTIVE  TYPE  REFERENCE_ID                          WELL_KNOWN_URL
-    4cfe8442-664b-4915-acd4-b39cd65c4314  https://example.oktapreview.com  true    Okta  [id]  https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/4cfe8442-664b-4915-acd4-b39cd65c4314
+    ID                                    INTEGRATION_TYPE  TENANT_URL                       REFERENCE_ID                          ACTIVE  CREATED_AT            ACCOUNT_TAG                       WELL_KNOWN_URL
+    4cfe8442-664b-4915-acd4-b39cd65c4314  Okta              https://example.oktapreview.com  [id]  true    2025-03-19T19:53:56Z  f037e56e89293a057740de681ac9abbe  https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/4cfe8442-664b-4915-acd4-b39cd65c4314
     "###);
     assert_snapshot!(workplace.run(&["get", "integration", ANN]).shown(), @"
     exit 1
@@ -187,6 +187,8 @@ fn users_are_sorted_and_filtered() {
         (&["--min-level", "high"], "Çay Ben"),
         (&["--since", "1d"], ""),
         (&["--since", "500y"], "Çay Ben Ann"),
+        (&["--since", "2020-01-01"], "Çay Ben Ann"),
+        (&["--since", "2020-01-02"], ""),
         (&["--search", "çAY"], "Çay"),
         (&["--search", "BEN@"], "Ben"),
         (&["--search", &ANN[..8], "--min-level", "high"], "Çay Ben"),
@@ -197,6 +199,10 @@ fn users_are_sorted_and_filtered() {
     }
     let totals = workplace.line("get users --search nobody").stdout;
     assert_eq!(totals, "0 users of 3\n");
+    for since in ["2020-02-30", "yesterday", "0d", "-7d"] {
+        let run = workplace.run(&["get", "users", &format!("--since={since}")]);
+        assert_eq!(run.code, 64, "{since}: {}", run.shown());
+    }
 }
 
 #[test]
@@ -230,7 +236,7 @@ fn responses_cannot_command_the_terminal() {
 }
 
 #[test]
-fn redacted_nobody_is_named_in_any_format_or_log() {
+fn redacted_users_have_no_names_in_output() {
     let (_server, workplace) = served(Settings::default());
     let id = "0d7f1f6e-52c7-4b0f-8a5c-1d7a0c3f9b11";
     let pseudonym = pseudonym(id.parse().unwrap());
@@ -253,7 +259,7 @@ fn redacted_nobody_is_named_in_any_format_or_log() {
 }
 
 #[test]
-fn who_can_not_be_found_for_certain_is_told_without_names() {
+fn unknown_or_ambiguous_user_is_an_error() {
     let (server, workplace) = served(Settings::default());
     let event = [event("high", "2026-01-01T00:00:00Z")];
     put_users(
@@ -278,7 +284,7 @@ fn who_can_not_be_found_for_certain_is_told_without_names() {
 }
 
 #[test]
-fn what_is_missing_is_named_and_ends_with_6() {
+fn missing_permission_is_named() {
     let settings = Settings {
         permissions: vec!["read".parse().unwrap()],
         ..Settings::default()

@@ -1,10 +1,6 @@
 //! Authors of drift, with the real program: in all formats and notifications, and if the audit log is incomplete.
 
-use std::time::Duration;
-
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
 use insta::assert_snapshot;
 use jiff::{SignedDuration, Timestamp};
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
@@ -89,7 +85,7 @@ fn drift(server: &SandboxServer, arguments: &[&str]) -> Run {
 }
 
 /// Removes times, which differ between runs.
-fn without_moments(text: &str) -> String {
+fn without_times(text: &str) -> String {
     let mut shown = String::new();
     for piece in text.split_inclusive(" UTC") {
         let moment = "2026-11-25 01:12 UTC".len();
@@ -105,12 +101,12 @@ fn without_moments(text: &str) -> String {
 }
 
 #[test]
-fn each_difference_is_attributed_to_whoever_made_it() {
+fn each_difference_is_attributed_to_its_author() {
     let server = tampered();
     let text = drift(&server, &["--no-context"]);
     assert!(!text.stdout.contains("alice"), "{}", text.stdout);
     let text = drift(&server, &[]);
-    assert_snapshot!(without_moments(&text.stdout), @r#"
+    assert_snapshot!(without_times(&text.stdout), @r#"
     production (f037e56e…abbe)  riskform.yaml
 
       ~ behavior.high_dlp                                          weaker: off, declared on
@@ -156,7 +152,7 @@ fn each_difference_is_attributed_to_whoever_made_it() {
 }
 
 #[test]
-fn messages_say_who_did_it_and_what_acts_on_it() {
+fn notifications_name_authors_and_policies() {
     let server = tampered();
     let receiver = Receiver::start();
     let run = drift(
@@ -174,7 +170,7 @@ fn messages_say_who_did_it_and_what_acts_on_it() {
     let [slack, webhook] = bodies.as_slice() else {
         panic!("{bodies:?} {}", run.stderr);
     };
-    let text = without_moments(slack["text"].as_str().unwrap());
+    let text = without_times(slack["text"].as_str().unwrap());
     let lines: Vec<&str> = text
         .lines()
         .filter(|line| line.contains("behavior."))
@@ -190,9 +186,9 @@ fn messages_say_who_did_it_and_what_acts_on_it() {
     assert!(account["notes"][0]["message"].is_string());
 }
 
-/// A log that is late, short, rejected or stalled adds a note and changes nothing else.
+/// A log that is late, short or rejected adds a note and changes nothing else.
 #[test]
-fn what_the_log_does_not_tell_is_said_and_changes_nothing_else() {
+fn incomplete_audit_log_only_adds_a_note() {
     let whole = drift(&tampered(), &["--no-context", "--format", "json"]);
     let changes = |run: &Run| {
         let document: Value = serde_json::from_str(&run.stdout).unwrap();
@@ -215,36 +211,24 @@ fn what_the_log_does_not_tell_is_said_and_changes_nothing_else() {
         permissions: vec!["read,apps,groups".parse().unwrap()],
         ..Settings::default()
     };
-    let slow = SandboxServer::behind(Settings::default(), |_, router: Router| {
-        router.layer(from_fn(|request: Request, next: Next| async move {
-            if request.uri().path().ends_with("/logs/audit") {
-                tokio::time::sleep(Duration::from_secs(3_600)).await;
-            }
-            next.run(request).await
-        }))
-    });
     let lacks = r#"note: cannot determine who changed it: the token lacks the permission "Account Settings Read""#;
-    let table = [
-        (empty, untold),
-        (SandboxServer::start(without), lacks),
-        (slow, "note: cannot determine who changed it: "),
-    ];
+    let table = [(empty, untold), (SandboxServer::start(without), lacks)];
     for (server, said) in table {
         let alice = json!({ "email": "alice@example.com", "context": "dash" });
         let (time, shown) = entry(3, alice, behaviors(false, true, "low"));
         log(&server, time, shown);
         set_live_behaviors(&server, behaviors(false, true, "low"));
-        let run = drift(&server, &["--timeout", "0.5"]);
+        let run = drift(&server, &[]);
         assert_eq!(run.code, 2, "{said}: {}", run.stderr);
         assert!(run.stdout.contains(said), "{said}: {}", run.stdout);
         assert!(!run.stdout.contains("alice"), "{said}: {}", run.stdout);
-        let json = drift(&server, &["--timeout", "0.5", "--format", "json"]);
+        let json = drift(&server, &["--format", "json"]);
         assert_eq!(changes(&json), expected, "{said}");
     }
 }
 
 #[test]
-fn integrations_are_attributed_to_whoever_made_or_deleted_them() {
+fn integrations_are_attributed_to_their_authors() {
     let server = SandboxServer::start(Settings::default());
     let workplace = TestDir::with(&server);
     let file = "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nintegrations:\n  corp: { tenant_url: https://corp.okta.com, reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057 }\n";
@@ -269,41 +253,6 @@ fn integrations_are_attributed_to_whoever_made_or_deleted_them() {
     assert_eq!(gone.code, 0, "{}", gone.stderr);
     let missing = workplace.run(&["drift"]).stdout;
     assert!(missing.contains("deleted by "), "{missing}");
-}
-
-#[test]
-fn whoever_is_named_in_the_log_is_somebody_elses_text() {
-    let server = SandboxServer::start(Settings::default());
-    let name = "<script>alert(1)</script>\u{202e}\n```\n::error::`x` <!channel>";
-    let actor = json!({ "email": name, "context": name, "token_name": name });
-    for (hours, level) in [(5, "high"), (3, "low")] {
-        let (time, mut shown) = entry(hours, actor.clone(), behaviors(true, true, level));
-        shown["raw"]["cf_ray_id"] = json!(name);
-        log(&server, time, shown);
-    }
-    set_live_behaviors(&server, behaviors(true, true, "low"));
-    for format in ["text", "markdown", "html", "json"] {
-        let shown = drift(&server, &["--format", format]).stdout;
-        assert!(shown.contains("alert(1)"), "{format}: {shown}");
-        // JSON round trip.
-        assert_eq!(shown.contains('\u{202e}'), format == "json", "{format}");
-        let breaks = |line: &str| {
-            let line = line.trim_start();
-            line.starts_with("::error")
-                || (line.starts_with("```") && line.contains('`') && line.len() > 7)
-        };
-        assert!(!shown.lines().any(breaks), "{format}: {shown}");
-        if format == "html" {
-            assert!(!shown.contains("<script>alert"), "{shown}");
-        }
-    }
-    let receiver = Receiver::start();
-    drift(&server, &["--notify", &format!("slack+{}", receiver.url)]);
-    let text = receiver.bodies()[0]["text"].as_str().unwrap().to_owned();
-    assert!(
-        text.contains("&lt;script&gt;") && !text.contains("<!channel>"),
-        "{text}"
-    );
 }
 
 /// Records requests.

@@ -1,5 +1,6 @@
 //! `riskform doctor`: checks files, credentials and the API.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,15 +9,13 @@ use clap::Args;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
-use crate::cli::error::{CommandError, ErrorKind};
+use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, PathArgs};
 use crate::cli::io::environment;
 use crate::cli::io::output::Output;
 use crate::cli::load::{self as cli_load, LoadContext, SelectedAccount};
 use crate::cli::session::{self, CredentialSource, Session};
-use crate::config::code::Severity;
-use crate::config::diagnostic::Diagnostics;
 use crate::config::load;
 use crate::doctor::{
     CREDENTIALS, FILES, PROXY, ProbeResults, account_findings, is_auth_check, probe_account,
@@ -50,7 +49,7 @@ pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<E
             findings.push(credentials.of(CREDENTIALS));
             missing = Some(lacking);
         } else {
-            let are_valid = findings[0].status == CheckStatus::Pass;
+            let are_valid = findings[0].status != CheckStatus::Fail;
             let checked = stream::iter(targets)
                 .map(|target| check(target, are_valid, &session))
                 .buffered(fleet.parallelism());
@@ -111,55 +110,47 @@ fn targets(
             .help("run `riskform init` to create it, or pass the files to check");
         return Ok((finding, vec![undeclared()?]));
     }
-    match cli_load::load(desired, &context, output) {
-        Ok(loaded) => {
-            let number = pluralize(loaded.accounts.len(), "account");
-            let accounts = loaded.accounts.into_iter().map(SelectedAccount::from);
-            let finding = Finding::pass(format!("valid, for {number}"));
-            Ok((finding, accounts.collect()))
-        }
-        // Invalid files are a finding. The accounts that they declare in spite of it are still checked.
-        Err(error) if error.kind == ErrorKind::Files => {
-            let checked = load::check(&context.request(desired)?);
-            let finding = Finding::fail(first_error(&checked.diagnostics))
-                .help("riskform validate shows every mistake in the files");
-            let given = given.cloned().or(cli_load::account_id_from_env()?);
-            let mut accounts = checked.accounts;
-            accounts.retain(|account| given.as_ref().is_none_or(|id| *id == account.account_id));
-            let mut targets: Vec<_> = accounts.into_iter().map(SelectedAccount::from).collect();
-            if targets.is_empty() {
-                targets.extend(undeclared());
+    cli_load::check_paths(&desired.paths.paths)?;
+    let checked = load::check(&context.request(desired)?);
+    let found = report::diagnostic_findings(&checked.diagnostics);
+    let mut accounts = checked.accounts;
+    let files = match found.iter().min_by_key(|one| Reverse(one.status)) {
+        Some(first) => {
+            let (at, help) = (first.location.iter(), first.help.iter());
+            let mut message: String = at.map(|at| format!("{at}: ")).collect();
+            message.push_str(&first.message);
+            message.extend(help.map(|help| format!("; {help}")));
+            if found.len() > 1 {
+                message.push_str(&format!(" ({} in total)", found.len()));
             }
-            Ok((finding, targets))
+            let help = "riskform validate shows every mistake in the files";
+            Finding::new(first.status, message).help(help)
         }
-        Err(error) => Err(error),
+        None => Finding::pass(format!(
+            "valid, for {}",
+            pluralize(accounts.len(), "account")
+        )),
+    };
+    if files.status == CheckStatus::Fail {
+        // The accounts that invalid files declare in spite of it are still checked.
+        let given = given.cloned().or(cli_load::account_id_from_env()?);
+        accounts.retain(|account| given.as_ref().is_none_or(|id| *id == account.account_id));
+    } else {
+        cli_load::expect(desired, accounts.len())?;
     }
-}
-
-/// Returns the first error on one line, and the number of errors.
-fn first_error(diagnostics: &Diagnostics) -> String {
-    let mut errors = diagnostics.iter();
-    let first = errors.find(|diagnostic| diagnostic.severity == Severity::Error);
-    first.map_or_else(String::new, |error| {
-        let place = &error.primary.place;
-        let region = place.region.as_ref();
-        let region = region.map(|region| format!(":{}:{}", region.line, region.column));
-        let help = error.help.as_ref().map(|help| format!("; {help}"));
-        let count = match diagnostics.errors() {
-            1 => String::new(),
-            errors => format!(" ({errors} errors)"),
-        };
-        let (region, help) = (region.unwrap_or_default(), help.unwrap_or_default());
-        format!("{}{region}: {}{help}{count}", place.file, error.message)
-    })
+    let mut targets: Vec<_> = accounts.into_iter().map(SelectedAccount::from).collect();
+    if targets.is_empty() {
+        targets.extend(undeclared());
+    }
+    Ok((files, targets))
 }
 
 async fn check(target: SelectedAccount, are_valid: bool, session: &Session) -> Vec<Finding> {
     let desired = target.desired.as_ref();
     let account = Arc::new(CheckedAccount {
-        label: desired.map_or_else(|| target.id.to_string(), |one| one.label().to_owned()),
+        name: desired.and_then(|one| one.name.clone()),
         source: desired.map_or_else(Arc::default, |one| Arc::clone(&one.source)),
-        id: target.id.clone(),
+        account_id: target.id.clone(),
     });
     let credentials = session.credentials(target.token_variable());
     let connection = credentials.and_then(|(source, _)| Ok((source, session.client_for(&target)?)));
@@ -176,11 +167,11 @@ async fn check(target: SelectedAccount, are_valid: bool, session: &Session) -> V
         has_token: source != CredentialSource::Key,
         is_simulated: source == CredentialSource::Sandbox,
         source: source.to_string(),
-        proxy: session.proxy(),
+        proxy: session.proxy().cloned(),
         desired: desired.filter(|_| are_valid),
         now: Timestamp::now(),
         ..ProbeResults::default()
     };
-    probe_account(&mut probed, &client, &account.id).await;
+    probe_account(&mut probed, &client, &target.id).await;
     account_findings(&probed, &account)
 }

@@ -14,7 +14,6 @@ use crate::cli::io::output::Output;
 use crate::cli::load::{SelectedAccount, default_accounts};
 use crate::cli::session::Session;
 use crate::cli::user_selection::{UserRef, with_email};
-use crate::model::account::DesiredAccount;
 use crate::model::address::{Address, Name};
 use crate::model::behavior::RiskLevel;
 use crate::model::integration::{Integration, ReferenceId, TenantUrl};
@@ -202,39 +201,48 @@ async fn find_integration(
     if let Ok(integration) = wanted.parse() {
         return Ok(reader.integration(id, integration).await?);
     }
+    let usage = |message: &str| CommandError::new(ErrorKind::Usage, message);
     if wanted.contains("://") {
-        let url: TenantUrl = wanted
-            .parse()
-            .map_err(|error| CommandError::new(ErrorKind::Usage, error))?;
+        let url: Result<TenantUrl, _> = wanted.parse();
+        let url = url.map_err(|error| usage(&error.to_string()))?;
         let mut found = reader.integrations(id).await?;
         found.retain(|integration| integration.fields.tenant_url() == Some(&url));
-        return match found.len() {
-            1 => Ok(found.remove(0)),
-            0 => Err(not_found(format!(
+        return match found.as_slice() {
+            [one] => Ok(one.clone()),
+            [] => Err(not_found(format!(
                 "no live integration has the tenant_url {url}"
             ))),
-            number => {
-                let message = format_args!("{number} live integrations have the tenant_url {url}");
-                let ids = abbreviate_list(found.iter().map(|integration| integration.id));
-                Err(CommandError::error(message).with_help(format!("pass one of their IDs: {ids}")))
+            several => {
+                let ids = abbreviate_list(several.iter().map(|integration| integration.id));
+                let number = several.len();
+                let error = format!("{number} live integrations have the tenant_url {url}");
+                Err(CommandError::error(error).with_help(format!("pass one of their IDs: {ids}")))
             }
         };
     }
     let name = wanted.strip_prefix("integration.").unwrap_or(wanted);
-    let name: Name = name.parse().map_err(|_| {
-        let message = "expected an integration's ID, tenant URL or name";
-        CommandError::new(ErrorKind::Usage, message)
-    })?;
-    let mut desired = declaration(account, output)?;
-    if !desired.integrations.contains_key(&name) {
-        let names: Vec<&Name> = desired.integrations.keys().collect();
-        let help = match names.is_empty() {
-            true => "pass the ID or the tenant_url".to_owned(),
-            false => format!("the file declares {}", abbreviate_list(names)),
+    let name: Result<Name, _> = name.parse();
+    let name = name.map_err(|_| usage("expected an integration's ID, tenant URL or name"))?;
+    let desired = match &account.desired {
+        Some(desired) => Some(desired.clone()),
+        None => (default_accounts(output)?.into_iter()).find(|one| one.account_id == *id),
+    };
+    let names = desired
+        .iter()
+        .flat_map(|desired| desired.integrations.keys());
+    let names = abbreviate_list(names);
+    let source = desired
+        .as_ref()
+        .map_or(PathArgs::DEFAULT, |one| &one.source);
+    let message = format!("{source} declares no integration.{name}");
+    let desired = desired.filter(|desired| desired.integrations.contains_key(&name));
+    let Some(mut desired) = desired else {
+        let help = match names.as_str() {
+            "" => "pass the ID or the tenant_url".to_owned(),
+            names => format!("the file declares {names}"),
         };
-        let message = format!("{} declares no integration.{name}", desired.source);
         return Err(CommandError::usage(message, help));
-    }
+    };
     if needs_identity_providers(&desired) {
         let providers = reader.identity_providers(id).await?.providers;
         resolve_identity_providers(&mut desired, &providers, Purpose::Apply)
@@ -254,25 +262,6 @@ async fn find_integration(
     }
 }
 
-/// Returns the declaration of the account in the files.
-fn declaration(account: &SelectedAccount, output: &Output) -> Result<DesiredAccount, CommandError> {
-    if let Some(desired) = &account.desired {
-        return Ok(desired.clone());
-    }
-    let mut accounts = default_accounts(output)?.into_iter();
-    let declared = accounts.find(|desired| desired.account_id == account.id);
-    declared.ok_or_else(|| {
-        CommandError::usage(
-            format_args!(
-                "{} does not declare account {}",
-                PathArgs::DEFAULT,
-                account.id
-            ),
-            "use the integration's ID or tenant_url",
-        )
-    })
-}
-
 fn not_found(message: String) -> CommandError {
     CommandError::error(message).with_help("run `riskform get integrations` to list them")
 }
@@ -282,26 +271,26 @@ fn reference(text: &str) -> Result<ReferenceId, &'static str> {
 }
 
 /// Returns the start of a day, or the time one period before now. Days and months are calendar units in UTC.
-pub(crate) fn before_now(text: &str) -> Result<Timestamp, String> {
+fn before_now(text: &str) -> Result<Timestamp, String> {
     before(Timestamp::now(), text)
 }
 
 fn before(now: Timestamp, text: &str) -> Result<Timestamp, String> {
-    let too_long = |_| "the period is too long".to_owned();
-    if let Ok(day) = text.parse::<Date>() {
-        let start = day.to_zoned(TimeZone::UTC).map_err(too_long)?;
-        return Ok(start.timestamp());
-    }
-    let span: Span = text.parse().map_err(|_| {
-        "expected a date such as 2026-11-01, or a period such as 7d, 12h or 2w".to_owned()
-    })?;
-    if span.is_negative() || span.is_zero() {
-        return Err("the period must be longer than 0".to_owned());
-    }
-    now.to_zoned(TimeZone::UTC)
-        .checked_sub(span)
-        .map(|then| then.timestamp())
-        .map_err(too_long)
+    let then = match text.parse::<Date>() {
+        Ok(day) => day.to_zoned(TimeZone::UTC),
+        Err(_) => {
+            let span: Result<Span, _> = text.parse();
+            let span = span.map_err(
+                |_| "expected a date such as 2026-11-01, or a period such as 7d, 12h or 2w",
+            )?;
+            if !span.is_positive() {
+                return Err("the period must be longer than 0".to_owned());
+            }
+            now.to_zoned(TimeZone::UTC).checked_sub(span)
+        }
+    };
+    let then = then.map(|then| then.timestamp());
+    then.map_err(|_| "the period is too long".to_owned())
 }
 
 #[cfg(test)]

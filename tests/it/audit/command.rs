@@ -62,7 +62,7 @@ fn standings(run: &Run) -> String {
 }
 
 #[test]
-fn an_account_as_it_should_be_passes_with_reads_alone() {
+fn sound_account_passes_without_writes() {
     let (server, workplace, run) = audited(Settings::default(), FILE, &[]);
     let shown = run.shown();
     let (before, after) = shown.split_once("Checked 20").unwrap();
@@ -96,7 +96,7 @@ fn an_account_as_it_should_be_passes_with_reads_alone() {
 }
 
 #[test]
-fn what_is_ignored_is_neither_judged_nor_read() {
+fn ignored_checks_are_not_run_or_read() {
     let cases: [(&[&str], usize); 3] = [
         (&[], 7),
         (&["--ignore", "policies"], 7),
@@ -135,7 +135,7 @@ fn what_is_ignored_is_neither_judged_nor_read() {
 }
 
 #[test]
-fn how_it_ends() {
+fn exit_code_of_one_account() {
     let off = FILE.replace(
         "sentinel_one: { enabled: false }",
         "sentinel_one: { enabled: true }",
@@ -198,7 +198,7 @@ fn how_it_ends() {
 
 /// The most severe result of all accounts decides the exit code.
 #[test]
-fn a_fleet_ends_with_the_gravest() {
+fn exit_code_of_a_fleet_is_the_most_severe() {
     let second = "version: 1\naccount_id: 00000000000000000000000000000002\nname: second\napi_token_env: CLOUDFLARE_SECOND\nintegrations: { okta: { tenant_url: https://example.oktapreview.com } }\n";
     let third = second.replace("02", "03").replace("second", "third");
     let third = third.replace(
@@ -234,7 +234,7 @@ fn a_fleet_ends_with_the_gravest() {
 
 /// After any response of one route, the run continues, its checks report the error, and the response is not shown.
 #[test]
-fn no_route_of_the_surroundings_fails_the_run() {
+fn failed_context_makes_checks_unknown() {
     let forbidden = || {
         let error = json!({ "code": 9109, "message": "Unauthorized to access requested resource" });
         let body = json!({ "success": false, "errors": [error], "messages": [], "result": null });
@@ -297,7 +297,7 @@ fn audited_where(route: &'static str, answer: fn() -> Response) -> Run {
 }
 
 #[test]
-fn json_is_what_its_schema_says_and_every_format_can_be_written() {
+fn json_obeys_its_schema_and_every_format_is_written() {
     let files =
         ["text", "markdown", "html", "junit", "sarif"].map(|kind| format!("{kind}=out.{kind}"));
     let mut arguments: Vec<&str> = vec!["-o", "json"];
@@ -324,7 +324,7 @@ fn json_is_what_its_schema_says_and_every_format_can_be_written() {
 }
 
 #[test]
-fn the_pipeline_is_told() {
+fn ci_job_gets_totals_and_summary() {
     let server = SandboxServer::start(Settings::default());
     let mut workplace = TestDir::with(&server);
     workplace.write(

@@ -3,10 +3,11 @@
 use insta::assert_snapshot;
 use riskform::doctor::{AUDIT_CHECKS, AuditReport};
 use riskform::model::evidence::{Evidence, FileEvidence, TokenEvidence};
+use riskform::model::finding::CheckedAccount;
 use riskform::report::{self, OutputFormat, audit_markdown};
 use serde_json::{Value, json};
 
-use super::{audit, forbidden, levels, lost, policy, renamed, sound, unsound};
+use super::{audit, forbidden, levels, lost, policy, renamed, replaced, sound, unsound};
 use crate::report::hostile::{EVIL, outside_of_code};
 use crate::support::json::elements;
 
@@ -33,7 +34,7 @@ fn plain(audit: &AuditReport, format: OutputFormat) -> String {
 }
 
 #[test]
-fn one_account_is_a_list() {
+fn one_account_is_shown_as_a_list() {
     assert_snapshot!(plain(&audit(vec![unsound().audited()]), OutputFormat::Text), @"
     production (f037e56e…abbe)  riskform.yaml
 
@@ -55,7 +56,7 @@ fn one_account_is_a_list() {
 }
 
 #[test]
-fn a_fleet_is_a_table_and_what_does_not_pass() {
+fn fleet_is_shown_as_a_table_and_findings() {
     assert_snapshot!(plain(&fleet(), OutputFormat::Text), @r#"
     CHECK      PASS  WARN  UNKNOWN  FAIL
     behaviors     3     0        0     1  us
@@ -195,7 +196,7 @@ fn sixty_accounts_are_evidence_on_one_screen() {
 
 /// The same finding in three accounts is shown once, with at most five names.
 #[test]
-fn what_is_alike_is_told_once() {
+fn equal_findings_are_shown_once() {
     let many = |count: usize| {
         let accounts = (0..count)
             .map(|number| renamed(unsound().audited(), number, &format!("account-{number}")));
@@ -236,7 +237,7 @@ fn what_is_alike_is_told_once() {
 }
 
 #[test]
-fn junit_tells_failures_what_can_not_be_told_and_warnings_apart() {
+fn junit_separates_failures_unknown_results_and_warnings() {
     let text = shown(&fleet(), OutputFormat::Junit);
     assert_eq!(
         text,
@@ -264,7 +265,7 @@ fn junit_tells_failures_what_can_not_be_told_and_warnings_apart() {
 }
 
 #[test]
-fn sarif_points_to_the_lines_that_declare_what_fails() {
+fn sarif_points_to_declarations() {
     let log: Value = serde_json::from_str(&shown(&fleet(), OutputFormat::Sarif)).unwrap();
     let run = &log["runs"][0];
     let results = run["results"].as_array().unwrap().iter().map(|result| {
@@ -324,7 +325,7 @@ fn sarif_points_to_the_lines_that_declare_what_fails() {
 }
 
 #[test]
-fn markdown_is_cut_from_the_least_grave_end_and_says_so() {
+fn markdown_is_cut_from_the_least_severe_end() {
     let accounts = (0..2_000).map(|number| {
         let mut account = renamed(unsound().audited(), number, &format!("account-{number}"));
         for finding in &mut account.findings {
@@ -344,13 +345,13 @@ fn markdown_is_cut_from_the_least_grave_end_and_says_so() {
     assert_snapshot!(whole.lines().take(9).collect::<Vec<_>>().join("\n"), @"
     ### riskform audit: 6 failed, 2 unknown, 1 warning, 19 passed. 1 of 5 accounts could not be read
 
-    | check | pass | warn | unknown | fail | accounts |
-    | --- | --: | --: | --: | --: | --- |
-    | behaviors | 3 | 0 | 0 | 1 | <code>us</code> |
-    | policies | 2 | 0 | 1 | 1 | <code>us&#44; asia</code> |
-    | levels | 2 | 0 | 1 | 1 | <code>us&#44; asia</code> |
-    | providers | 2 | 1 | 0 | 1 | <code>us&#44; asia</code> |
-    | unlisted | 3 | 0 | 0 | 1 | <code>us</code> |
+    ```
+    CHECK      PASS  WARN  UNKNOWN  FAIL
+    behaviors     3     0        0     1  us
+    policies      2     0        1     1  us, asia
+    levels        2     0        1     1  us, asia
+    providers     2     1        0     1  us, asia
+    unlisted      3     0        0     1  us
     ");
 }
 
@@ -369,8 +370,16 @@ fn evil() -> AuditReport {
         "behaviors:\n",
         "unlisted: { behaviors: report }\nbehaviors:\n",
     );
-    let mut account = world.audited();
-    account.source = EVIL.into();
+    let account = world.audited();
+    let CheckedAccount {
+        account_id, name, ..
+    } = &*account.account;
+    let by = CheckedAccount {
+        account_id: account_id.clone(),
+        name: name.clone(),
+        source: EVIL.into(),
+    };
+    let mut account = replaced(account, by);
     for finding in &mut account.findings {
         if let Some(location) = &mut finding.location {
             location.file = EVIL.into();
@@ -389,7 +398,7 @@ fn evil() -> AuditReport {
 }
 
 #[test]
-fn foreign_text_stays_text_in_every_format() {
+fn untrusted_text_is_escaped_in_every_format() {
     let mut alone = evil();
     alone.accounts.truncate(1);
     for audit in [evil(), alone] {

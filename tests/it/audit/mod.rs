@@ -163,16 +163,23 @@ pub(crate) fn forbidden(permission: &str) -> FetchError {
 }
 
 /// Returns the same account with a different name.
-pub(crate) fn renamed(mut account: AccountAudit, number: usize, name: &str) -> AccountAudit {
-    account.account_id = format!("{number:032x}").parse().unwrap();
-    account.name = Some(name.parse().unwrap());
-    let renamed = Arc::new(CheckedAccount {
-        id: account.account_id.clone(),
-        label: name.to_owned(),
-        source: Arc::clone(&account.source),
-    });
+pub(crate) fn renamed(account: AccountAudit, number: usize, name: &str) -> AccountAudit {
+    let source = Arc::clone(&account.account.source);
+    replaced(
+        account,
+        CheckedAccount {
+            account_id: format!("{number:032x}").parse().unwrap(),
+            name: Some(name.parse().unwrap()),
+            source,
+        },
+    )
+}
+
+/// Returns the result for another account.
+pub(crate) fn replaced(mut account: AccountAudit, by: CheckedAccount) -> AccountAudit {
+    account.account = Arc::new(by);
     for finding in &mut account.findings {
-        finding.account = Some(Arc::clone(&renamed));
+        finding.account = Some(Arc::clone(&account.account));
     }
     account
 }

@@ -13,7 +13,7 @@ integrations: { okta: { tenant_url: https://corp.okta.com } }
 ";
 
 #[test]
-fn github_gets_a_summary_and_outputs_that_are_appended() {
+fn github_gets_appended_summary_and_outputs() {
     let server = SandboxServer::start(Settings::default());
     let mut workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", FILE);
@@ -104,7 +104,7 @@ fn gitlab_gets_variables() {
 }
 
 #[test]
-fn what_a_pipeline_cannot_be_told_is_a_warning() {
+fn failed_write_to_ci_is_a_warning() {
     let server = SandboxServer::start(Settings::default());
     let mut workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", FILE);
@@ -121,7 +121,7 @@ behaviors:
 ";
 
 #[test]
-fn a_run_that_ends_with_an_error_tells_its_pipeline_as_well() {
+fn ci_job_gets_errors() {
     let mut workplace = TestDir::new();
     workplace.write("riskform.yaml", MISTAKES);
     workplace.set("GITHUB_ACTIONS", "true");
@@ -176,7 +176,7 @@ fn a_run_that_ends_with_an_error_tells_its_pipeline_as_well() {
 }
 
 #[test]
-fn gitlab_gets_what_is_wrong_with_files_as_code_quality() {
+fn gitlab_gets_diagnostics_as_code_quality() {
     let mut workplace = TestDir::new();
     workplace.write("riskform.yaml", MISTAKES);
     workplace.set("GITLAB_CI", "true");
@@ -190,35 +190,6 @@ fn gitlab_gets_what_is_wrong_with_files_as_code_quality() {
     assert_eq!(finding["location"]["path"], "riskform.yaml");
     assert_eq!(finding["location"]["lines"]["begin"], 4);
     assert_eq!(finding["fingerprint"].as_str().map(str::len), Some(64));
-}
-
-#[test]
-fn a_runner_that_reads_along_is_given_no_command() {
-    let server = SandboxServer::start(Settings::default());
-    let mut workplace = TestDir::with(&server);
-    workplace.set("GITHUB_ACTIONS", "true");
-    let hostile = "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nintegrations:\n  okta: { tenant_url: https://corp.okta.com, reference_id: '##[add-mask]e' }\n";
-    workplace.write("riskform.yaml", hostile);
-    workplace.write("a\n::error::x.yaml", MISTAKES);
-    for line in [
-        "plan",
-        "plan -o json",
-        "plan -o markdown",
-        "plan -o diff",
-        "drift",
-        "validate a\n::error::x.yaml",
-        "plan a\n::error::x.yaml",
-        "plan \n::add-mask::x",
-        "apply --auto-approve",
-        "get integrations",
-        "get integrations -o json",
-    ] {
-        let run = workplace.run(&line.split(' ').collect::<Vec<_>>());
-        for text in [&run.stdout, &run.stderr] {
-            let command = |line: &str| line.trim_start().starts_with("::") || line.contains("##[");
-            assert!(!text.lines().any(command), "{line}: {}", run.shown());
-        }
-    }
 }
 
 #[test]

@@ -231,7 +231,7 @@ fn drift_as_junit() {
           <failure message="behavior.high_dlp is medium, declared low" type="differs">declared at tests/fixtures/report/production.yaml:6:3</failure>
         </testcase>
         <testcase name="integration[22222222-2222-4222-8222-222222222222]" classname="production">
-          <failure message="integration[22222222-2222-4222-8222-222222222222] is unlisted" type="unlisted_active">integration_type: Okta
+          <failure message="integration[22222222-2222-4222-8222-222222222222] (https://old.okta.com) is unlisted" type="unlisted_active">integration_type: Okta
     tenant_url: https://old.okta.com
     reference_id: (unset)
     active: true</failure>
@@ -344,7 +344,7 @@ fn drift_as_sarif_points_to_the_lines_that_declare_it() {
     reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057
     active: true
     warning tests/fixtures/report/production.yaml:6 production: behavior.high_dlp is medium, declared low
-    error tests/fixtures/report/production.yaml:null production: integration[22222222-2222-4222-8222-222222222222] is unlisted
+    error tests/fixtures/report/production.yaml:null production: integration[22222222-2222-4222-8222-222222222222] (https://old.okta.com) is unlisted
     integration_type: Okta
     tenant_url: https://old.okta.com
     reference_id: (unset)

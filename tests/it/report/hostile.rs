@@ -1,11 +1,17 @@
 //! Malicious names, URLs, levels and reasons, and results larger than a comment.
 
+use jiff::Timestamp;
 use riskform::model::account::UnlistedPolicy;
 use riskform::model::account::{DesiredAccount, LiveAccount};
+use riskform::model::audit_log::Author;
 use riskform::model::field::{Field, FieldValue, Fields};
 use riskform::model::integration::ReferenceId;
-use riskform::plan::{AccountError, AccountPlan, FailureKind, Run};
-use riskform::report::{MAX_COMMENT_BYTES, MAX_JOB_SUMMARY_BYTES, OutputFormat, markdown};
+use riskform::plan::{
+    AccountError, AccountPlan, AttributedAction, Attribution, FailureKind, FieldAttribution, Run,
+};
+use riskform::report::{
+    DetailLevel, MAX_COMMENT_BYTES, MAX_JOB_SUMMARY_BYTES, OutputFormat, View, markdown, slack,
+};
 use serde_json::{Value, json};
 
 use crate::support::json::elements;
@@ -37,6 +43,31 @@ fn evil_plan() -> Run {
         error.help = Some(EVIL.to_owned());
     }
     plan
+}
+
+/// Returns the drift of that account, changed by somebody with a malicious name.
+fn evil_drift() -> Run {
+    let text = || Some(EVIL.to_owned());
+    let author = Author {
+        actor: text(),
+        method: text(),
+        token_name: text(),
+        tool: text(),
+        time: Timestamp::UNIX_EPOCH,
+        entry_id: text(),
+        cf_ray: text(),
+    };
+    let mut run = drift(&evil_plan());
+    for change in &mut run.accounts[0].changes {
+        change.attribution = vec![FieldAttribution {
+            action: AttributedAction::Set,
+            fields: vec![Field::Enabled],
+            attribution: Attribution::Set {
+                author: author.clone(),
+            },
+        }];
+    }
+    run
 }
 
 /// Returns the text outside of fenced blocks and `<code>`.
@@ -77,7 +108,7 @@ fn markdown_stays_markdown_of_ours() {
     let plan = evil_plan();
     for text in [
         shown(&plan, OutputFormat::Markdown),
-        markdown(&drift(&plan), MAX_COMMENT_BYTES),
+        markdown(&evil_drift(), MAX_COMMENT_BYTES),
     ] {
         let outside = outside_of_code(&text);
         let ours = [
@@ -106,7 +137,7 @@ fn pages_escape_whatever_they_show() {
     let plan = evil_plan();
     for page in [
         shown(&plan, OutputFormat::Html),
-        shown(&drift(&plan), OutputFormat::Html),
+        shown(&evil_drift(), OutputFormat::Html),
     ] {
         for absent in ["<script", "<img", "\u{202e}", "\u{1b}"] {
             assert!(!page.contains(absent), "{absent:?}");
@@ -118,7 +149,7 @@ fn pages_escape_whatever_they_show() {
 #[test]
 fn every_other_format_keeps_its_own_form() {
     let plan = evil_plan();
-    let drift = drift(&plan);
+    let drift = evil_drift();
     let render = |format| shown(&drift, format);
 
     let junit = render(OutputFormat::Junit);
@@ -136,6 +167,12 @@ fn every_other_format_keeps_its_own_form() {
     ] {
         let text = render(format);
         assert!(!text.contains(['\u{202e}', '\u{1b}']), "{format}");
+    }
+    for line in slack::lines(&View::new(&drift, DetailLevel::Grouped)) {
+        let is_told = line.contains("&lt;script&gt;");
+        assert!(!line.contains(['\u{202e}', '\u{1b}', '\n']), "{line}");
+        assert!(!line.contains("<script"), "{line}");
+        assert!(is_told || !line.contains("set by"), "{line}");
     }
     let diff = shown(&plan, OutputFormat::Diff);
     assert!(!diff.contains(['\u{202e}', '\u{1b}']), "{diff}");
