@@ -29,78 +29,68 @@ const MAX_RATE_LIMIT_WAIT: Duration = Duration::from_secs(10);
 /// Time to wait if the response does not say it, and at least.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// A notification that was not delivered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot notify {target}: {reason}")]
-pub struct NotifyError {
-    pub target: Target,
-    /// Error of the last attempt.
-    pub reason: DeliveryError,
+/// A failed attempt. Does not contain the response body, which may show the secret URL path.
+struct FailedAttempt {
+    reason: String,
+    retry: Retry,
 }
 
-/// Error of a delivery attempt. Does not contain the response body, which may show the secret URL path.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DeliveryError {
-    /// Error status.
-    #[error("it answered {0}")]
-    Refused(StatusCode),
-    /// Rate limit, with the time to wait.
-    #[error("it answered {} (retry after {} s)", StatusCode::TOO_MANY_REQUESTS, .0.as_secs())]
-    RateLimited(Duration),
-    /// Redirect.
-    #[error("it answered {0} (redirects are not followed); use the final URL")]
-    Redirected(StatusCode),
-    /// No response.
-    #[error("no answer: {0}")]
-    Unreachable(String),
-    /// The request cannot be created.
-    #[error("cannot create the request: {0}")]
-    Setup(String),
+/// Whether a retry may succeed. A message delivered twice has the same ID.
+enum Retry {
+    Never,
+    AfterPause,
+    After(Duration),
 }
 
-impl DeliveryError {
-    /// Returns true if a retry may succeed. A message delivered twice has the same ID.
-    fn is_retryable(&self) -> bool {
-        match self {
-            DeliveryError::Refused(status) => status.is_server_error(),
-            DeliveryError::Unreachable(_) => true,
-            DeliveryError::RateLimited(_)
-            | DeliveryError::Redirected(_)
-            | DeliveryError::Setup(_) => false,
-        }
-    }
-}
-
-/// Delivers a message to one target, with one retry per pause.
-pub(super) async fn deliver(
+/// Sends a message to one target, with one retry per pause.
+///
+/// A failure does not change the result of the check. The caller prints a warning.
+///
+/// # Errors
+///
+/// A warning that names the target and the error of the last attempt.
+pub async fn notify(
     target: &Target,
     message: &Message<'_>,
     settings: &Settings,
-) -> Result<(), NotifyError> {
-    let failure = |reason| NotifyError {
-        target: target.clone(),
-        reason,
-    };
-    let client = client(target, settings)
-        .map_err(|error| failure(DeliveryError::Setup(root_cause(error))))?;
-    let stamp = MessageStamp {
-        id: Uuid::new_v4(),
-        at: Timestamp::now().as_second(),
+) -> Result<(), String> {
+    let failure = |reason| format!("cannot notify {target}: {reason}");
+    let client = client(target, settings).map_err(|error| failure(setup_error(error)))?;
+    let (body, headers) = match target.kind {
+        TargetKind::Slack => (slack_payload(message), Vec::new()),
+        TargetKind::Webhook => {
+            let body = webhook_payload(message);
+            let id = Uuid::new_v4().to_string();
+            let time = Timestamp::now().as_second().to_string();
+            let signature = settings.secret.as_ref();
+            let signature = signature.map(|secret| signature_of(secret, &id, &time, &body));
+            let signature = signature.map(|signature| (SIGNATURE_HEADER, signature));
+            let stamp = [(ID_HEADER, id), (TIMESTAMP_HEADER, time)];
+            (body, stamp.into_iter().chain(signature).collect())
+        }
     };
     let mut pauses = settings.pauses.iter();
     let mut rate_limit_wait = MAX_RATE_LIMIT_WAIT;
     loop {
-        let request = request(&client, target, message, stamp, settings.secret.as_ref());
-        match attempt(request).await {
-            Ok(()) => return Ok(()),
-            Err(DeliveryError::RateLimited(wait)) if wait <= rate_limit_wait => {
-                rate_limit_wait -= wait;
-                tokio::time::sleep(wait).await;
-            }
-            Err(reason) => match pauses.next().filter(|_| reason.is_retryable()) {
-                Some(pause) => tokio::time::sleep(*pause).await,
-                None => return Err(failure(reason)),
-            },
+        let request = client.post(target.url.clone());
+        let request = request.header(CONTENT_TYPE, "application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, value)
+        });
+        let Err(failed) = attempt(request.body(body.clone())).await else {
+            return Ok(());
+        };
+        let pause = match failed.retry {
+            Retry::After(wait) => rate_limit_wait.checked_sub(wait).map(|left| {
+                rate_limit_wait = left;
+                wait
+            }),
+            Retry::AfterPause => pauses.next().copied(),
+            Retry::Never => None,
+        };
+        match pause {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return Err(failure(failed.reason)),
         }
     }
 }
@@ -122,67 +112,42 @@ fn client(target: &Target, settings: &Settings) -> Result<Client, reqwest::Error
     builder.build()
 }
 
-/// ID and time of a message.
-#[derive(Clone, Copy)]
-struct MessageStamp {
-    id: Uuid,
-    at: i64,
-}
-
-fn request(
-    client: &Client,
-    target: &Target,
-    message: &Message<'_>,
-    stamp: MessageStamp,
-    secret: Option<&SecretString>,
-) -> RequestBuilder {
-    let post = |body| {
-        client
-            .post(target.url().clone())
-            .header(CONTENT_TYPE, "application/json")
-            .body::<String>(body)
+async fn attempt(request: RequestBuilder) -> Result<(), FailedAttempt> {
+    let failed = |reason, retry| Err(FailedAttempt { reason, retry });
+    let response = match request.send().await {
+        Ok(response) => response,
+        Err(error) if error.is_builder() => return failed(setup_error(error), Retry::Never),
+        Err(error) if error.is_timeout() => {
+            return failed("no answer: timed out".to_owned(), Retry::AfterPause);
+        }
+        Err(error) => {
+            let reason = format!("no answer: {}", root_cause(error));
+            return failed(reason, Retry::AfterPause);
+        }
     };
-    match target.form() {
-        TargetKind::Slack => post(slack_payload(message)),
-        TargetKind::Webhook => {
-            let body = webhook_payload(message);
-            let signature = secret.map(|secret| signature(secret, stamp, &body));
-            let request = post(body)
-                .header(ID_HEADER, stamp.id.to_string())
-                .header(TIMESTAMP_HEADER, stamp.at);
-            match signature {
-                Some(signature) => request.header(SIGNATURE_HEADER, signature),
-                None => request,
-            }
+    let status = response.status();
+    let answered = format!("it answered {status}");
+    match status {
+        status if status.is_success() => Ok(()),
+        StatusCode::TOO_MANY_REQUESTS => {
+            let wait = response.headers().get(RETRY_AFTER);
+            let wait = wait.and_then(|wait| wait.to_str().ok()?.parse().ok());
+            let wait = wait.map_or(DEFAULT_RETRY_AFTER, Duration::from_secs);
+            let wait = wait.max(DEFAULT_RETRY_AFTER);
+            let reason = format!("{answered} (retry after {} s)", wait.as_secs());
+            failed(reason, Retry::After(wait))
         }
+        status if status.is_redirection() => {
+            let reason = format!("{answered} (redirects are not followed); use the final URL");
+            failed(reason, Retry::Never)
+        }
+        status if status.is_server_error() => failed(answered, Retry::AfterPause),
+        _ => failed(answered, Retry::Never),
     }
 }
 
-async fn attempt(request: RequestBuilder) -> Result<(), DeliveryError> {
-    let answer = request.send().await.map_err(|error| {
-        if error.is_builder() {
-            DeliveryError::Setup(root_cause(error))
-        } else if error.is_timeout() {
-            DeliveryError::Unreachable("timed out".to_owned())
-        } else {
-            DeliveryError::Unreachable(root_cause(error))
-        }
-    })?;
-    let status = answer.status();
-    if status.is_success() {
-        Ok(())
-    } else if status == StatusCode::TOO_MANY_REQUESTS {
-        let wait = answer.headers().get(RETRY_AFTER);
-        let wait = wait.and_then(|wait| wait.to_str().ok()?.parse().ok());
-        Err(DeliveryError::RateLimited(
-            wait.map_or(DEFAULT_RETRY_AFTER, Duration::from_secs)
-                .max(DEFAULT_RETRY_AFTER),
-        ))
-    } else if status.is_redirection() {
-        Err(DeliveryError::Redirected(status))
-    } else {
-        Err(DeliveryError::Refused(status))
-    }
+fn setup_error(error: reqwest::Error) -> String {
+    format!("cannot create the request: {}", root_cause(error))
 }
 
 /// Returns the innermost cause of an error. The outer ones contain the URL.
@@ -195,26 +160,22 @@ fn root_cause(error: reqwest::Error) -> String {
     cause.to_string()
 }
 
-fn signature(secret: &SecretString, stamp: MessageStamp, body: &str) -> String {
+fn signature_of(secret: &SecretString, id: &str, time: &str, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
-    let signed = format!("{}.{}.{body}", stamp.id, stamp.at);
+    let signed = format!("{id}.{time}.{body}");
     format!("sha256={}", hex(hmac::sign(&key, signed.as_bytes())))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MessageStamp, signature};
-    use uuid::Uuid;
+    use super::signature_of;
 
     #[test]
     fn a_signature_covers_id_time_and_body() {
-        let stamp = MessageStamp {
-            id: Uuid::nil(),
-            at: 1_700_000_000,
-        };
+        let id = "00000000-0000-0000-0000-000000000000";
         // Expected value: printf 00000000-0000-0000-0000-000000000000.1700000000.body | openssl dgst -sha256 -hmac Jefe
         assert_eq!(
-            signature(&"Jefe".into(), stamp, "body"),
+            signature_of(&"Jefe".into(), id, "1700000000", "body"),
             "sha256=8a5b8ffa6afcb5e13e09eda4efe5c392bf9892d855aab70d3cb26250bf9b4a8d"
         );
     }

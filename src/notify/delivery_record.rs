@@ -3,11 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::model::account::AccountId;
-use crate::model::address::Address;
-use crate::model::field::Fields;
-use crate::model::finding::FailureKind;
-use crate::plan::{Action, FieldChange, PlanError, sha256};
+use crate::plan::sha256;
 use crate::report::accounts_with_problems;
 
 use super::{CheckResult, Message, Outcome};
@@ -55,36 +51,23 @@ impl Message<'_> {
     }
 }
 
-/// The data that identifies a finding. Excludes request IDs, times and authors, which differ between checks.
-#[derive(Serialize)]
-struct Digested<'a> {
-    account_id: &'a AccountId,
-    error: Option<FailureKind>,
-    ambiguous: &'a [PlanError],
-    changes: Vec<(&'a Address, Action, &'a [FieldChange])>,
-    unlisted: Vec<(&'a Address, &'a Fields)>,
-}
-
+/// Returns a digest of the findings, without request IDs, times and authors, which differ between checks.
 fn digest(finding: &CheckResult<'_>) -> String {
     match finding {
         CheckResult::Failed { kind, message, .. } => sha256(&(kind, message)),
         CheckResult::Accounts(run) => {
-            let accounts = accounts_with_problems(run)
-                .into_iter()
-                .map(|account| Digested {
-                    account_id: &account.account_id,
-                    error: account.error.as_ref().map(|error| error.kind),
-                    ambiguous: &account.errors,
-                    changes: account
-                        .changes
-                        .iter()
-                        .map(|change| (&change.address, change.action, &*change.fields))
-                        .collect(),
-                    unlisted: account
-                        .reported()
-                        .map(|thing| (&thing.address, &thing.fields))
-                        .collect(),
-                });
+            let accounts = accounts_with_problems(run).into_iter().map(|account| {
+                let changes = account.changes.iter();
+                let changes = changes.map(|one| (&one.address, one.action, &one.fields));
+                let unlisted = account.reported().map(|one| (&one.address, &one.fields));
+                (
+                    &account.account_id,
+                    account.error.as_ref().map(|error| error.kind),
+                    &account.errors,
+                    changes.collect::<Vec<_>>(),
+                    unlisted.collect::<Vec<_>>(),
+                )
+            });
             sha256(&accounts.collect::<Vec<_>>())
         }
     }

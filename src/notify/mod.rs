@@ -17,7 +17,6 @@ mod target;
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use reqwest::Certificate;
 use secrecy::SecretString;
 
@@ -25,10 +24,9 @@ use crate::api::Proxy;
 use crate::model::open_enum::string_enum;
 use crate::plan::Run;
 
-pub use delivery::{DeliveryError, ID_HEADER, NotifyError, SIGNATURE_HEADER, TIMESTAMP_HEADER};
+pub use delivery::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, notify};
 pub use delivery_record::DeliveryRecord;
-pub use payload::NOTIFICATION_FORMAT;
-pub use target::{ParseTargetError, Target, TargetKind};
+pub use target::Target;
 
 string_enum! {
     /// Outcome of a check.
@@ -93,22 +91,4 @@ impl Default for Settings {
             pauses: vec![Duration::from_secs(1), Duration::from_secs(4)],
         }
     }
-}
-
-/// Sends the message to all targets concurrently, and returns the failures.
-///
-/// A failure does not change the result of the check. The caller prints a warning.
-pub async fn notify(
-    targets: &[Target],
-    message: &Message<'_>,
-    settings: &Settings,
-) -> Vec<NotifyError> {
-    let deliveries = targets
-        .iter()
-        .map(|target| delivery::deliver(target, message, settings));
-    join_all(deliveries)
-        .await
-        .into_iter()
-        .filter_map(Result::err)
-        .collect()
 }

@@ -9,7 +9,7 @@ use crate::report::{DetailLevel, View, accounts_with_problems};
 use super::{CheckResult, Message, Outcome};
 
 /// The format of a notification.
-pub const NOTIFICATION_FORMAT: &str = "riskform.notification/1";
+const NOTIFICATION_FORMAT: &str = "riskform.notification/1";
 
 /// Maximum number of accounts in a payload, since receivers limit the size of a body.
 const MAX_ACCOUNTS: usize = 100;
@@ -115,6 +115,7 @@ pub(super) mod tests {
     use crate::model::account::UnlistedPolicy;
     use crate::model::account::{DesiredAccount, Guards, Unlisted};
     use crate::model::context::Context;
+    use crate::model::location::Location;
     use crate::plan::{
         AccountError, Change, FailureKind, Fields, Format, Options, Origin, Status, Unchanged,
         UnlistedResource, plan,
@@ -141,7 +142,16 @@ pub(super) mod tests {
         };
         let diff = |address: &str, before: Option<Fields>, after: Option<Fields>| {
             let (before, after) = (before.as_ref(), after.as_ref());
-            Change::between(address.parse().unwrap(), before, after, Origin::default()).unwrap()
+            let location = Location {
+                file: "accounts.yaml".into(),
+                line: 1,
+                column: 1,
+            };
+            let origin = Origin {
+                location: Some(location),
+                ..Origin::default()
+            };
+            Change::between(address.parse().unwrap(), before, after, origin).unwrap()
         };
         let behavior = |enabled: bool, level: &str| -> Option<Fields> {
             let fields = json!({ "enabled": enabled, "risk_level": level });
@@ -231,7 +241,10 @@ pub(super) mod tests {
         );
         document.accounts.truncate(2);
         document.accounts.remove(0);
-        assert_eq!(headline(Outcome::Ok, &document), "riskform drift: none");
+        assert_eq!(
+            headline(Outcome::Ok, &document),
+            "riskform drift: no differences"
+        );
         assert_eq!(
             headline(Outcome::Resolved, &document),
             "riskform: 1 account as declared again"
@@ -291,16 +304,16 @@ pub(super) mod tests {
     #[test]
     fn a_channel_reads_what_differs_and_nothing_in_it_is_obeyed() {
         let document = document();
-        insta::assert_snapshot!(text(Outcome::Error, CheckResult::Accounts(&document)), @"
+        insta::assert_snapshot!(text(Outcome::Error, CheckResult::Accounts(&document)), @r#"
         :x: *riskform drift: 1 weaker, 1 unlisted integration, 2 others differ, 1 failed* (3 accounts)
         • 1 account failed: `staging`: the API answered 500; for '&lt;b&gt;'
-        • *weaker* `production` `behavior.sentinel_one` is off, unlisted
-        • `production` `integration.corporate-okta` is missing: tenant_url https://x.okta.com, active true
-        • *unlisted integration* `production` `https://x.okta.com`, active
-        • `production` `behavior.imp_travel` is &lt;!channel&gt;, declared high
+        • *weaker* `production` `behavior.sentinel_one` is off, declared on
+        • `production`: `integration.corporate-okta` is missing: tenant_url https://x.okta.com, active true
+        • *unlisted integration* `production` `https://x.okta.com`, active: receives risk scores
+        • `production`: `behavior.imp_travel` is &lt;!channel&gt;, declared high
         Next: `riskform plan accounts`
         <https://ci.example/run/1|View run>
-        ");
+        "#);
         insta::assert_snapshot!(text(Outcome::Error, FILES), @r"
         :x: *riskform: drift check failed*
         • riskform.yaml: file not found
@@ -322,16 +335,16 @@ pub(super) mod tests {
                 document.accounts.push(account);
             }
         }
-        insta::assert_snapshot!(text(Outcome::Error, CheckResult::Accounts(&document)), @"
+        insta::assert_snapshot!(text(Outcome::Error, CheckResult::Accounts(&document)), @r#"
         :x: *riskform drift: 50 weaker, 50 unlisted integrations, 100 others differ, 50 failed* (101 accounts)
         • 50 accounts failed: `staging-0`, `staging-1`, `staging-2`, `staging-3`, `staging-4` and 45 more: the API answered 500; for '&lt;b&gt;'
-        • *weaker* 50 accounts: `production-0`, `production-1`, `production-2`, `production-3`, `production-4` and 45 more: `behavior.sentinel_one` is off, unlisted
+        • *weaker in 50 accounts* `production-0`, `production-1`, `production-2`, `production-3`, `production-4` and 45 more: `behavior.sentinel_one` is off, declared on
         • 50 accounts: `production-0`, `production-1`, `production-2`, `production-3`, `production-4` and 45 more: `integration.corporate-okta` is missing: tenant_url https://x.okta.com, active true
+        • *unlisted integration in 50 accounts* `production-0`, `production-1`, `production-2`, `production-3`, `production-4` and 45 more: `https://x.okta.com`, active: receives risk scores
         • 50 accounts: `production-0`, `production-1`, `production-2`, `production-3`, `production-4` and 45 more: `behavior.imp_travel` is &lt;!channel&gt;, declared high
-        • *unlisted integration* 50 accounts: `production-0`, `production-1`, `production-2`, `production-3`, `production-4` and 45 more: `integration[ID] in 50 accounts (production-0, production-1, production-2, production-3, production-4 and 45 more)` https://x.okta.com
         Next: `riskform plan accounts`
         <https://ci.example/run/1|View run>
-        ");
+        "#);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Plan as a unified diff of the live and the planned account, in the layout of a desired-state file.
 //!
-//! Both sides are complete: unlisted resources that stay are context. An unlisted integration is named by its id.
+//! Both sides are complete: unlisted resources that stay are context. An unlisted integration is named by its id, as are the candidates of
+//! an ambiguous entry.
 
 use std::collections::BTreeMap;
 
@@ -11,103 +12,74 @@ use crate::config::export::entry;
 use crate::config::write::{AccountFile, WriteError};
 use crate::model::address::Address;
 use crate::model::field::Fields;
-use crate::plan::{AccountPlan, Change, Run, matches};
-
 use crate::model::text::EscapeInvisible;
+use crate::plan::{AccountPlan, Run, matches};
 
 /// Returns a plan as a unified diff. Accounts with errors are comments, which diff tools ignore.
 pub(super) fn diff(run: &Run) -> String {
-    run.accounts
-        .iter()
-        .map(|account| match &account.error {
+    let mut text = String::new();
+    for account in &run.accounts {
+        let label = account.label();
+        match &account.error {
             None => {
                 let errors = account.errors.iter();
-                let errors = errors.map(|error| comment(account.label(), &error.to_string()));
-                errors.chain([account_diff(account)]).collect()
+                text.extend(errors.map(|error| comment(label, &error.to_string())));
+                let diff = account_diff(account);
+                text.push_str(&diff.unwrap_or_else(|error| comment(label, &error.to_string())));
             }
-            Some(error) => comment(account.label(), &error.message),
-        })
-        .collect()
-}
-
-fn account_diff(plan: &AccountPlan) -> String {
-    let label = plan.label();
-    let before = Snapshot::live(plan);
-    let mut after = before.clone();
-    for change in &plan.changes {
-        after.apply(change);
+            Some(error) => text.push_str(&comment(label, &error.message)),
+        }
     }
-    let (before, after) = match (before.written(plan), after.written(plan)) {
-        (Ok(before), Ok(after)) => (before, after),
-        (Err(error), _) | (_, Err(error)) => return comment(label, &error.to_string()),
-    };
-    TextDiff::from_lines(&before, &after)
-        .unified_diff()
-        .header(&format!("live/{label}"), &format!("planned/{label}"))
-        .to_string()
+    text
 }
 
 fn comment(label: &str, message: &str) -> String {
-    message
-        .lines()
-        .map(|line| format!("# {label}: {}\n", EscapeInvisible(line)))
-        .collect()
+    let lines = message.lines().map(EscapeInvisible);
+    lines.map(|line| format!("# {label}: {line}\n")).collect()
 }
 
-/// One side of the diff.
-#[derive(Clone)]
-struct Snapshot {
-    resources: BTreeMap<Address, Fields>,
-}
-
-impl Snapshot {
-    /// Returns the live side. Candidates of ambiguous entries are named like unlisted integrations.
-    fn live(plan: &AccountPlan) -> Self {
-        let (desired, live) = (plan.desired(), plan.live());
-        let matches = matches(desired, live);
-        let listed = matches
-            .entries
-            .iter()
-            .filter_map(|entry| Some((entry.address(), entry.live()?.fields.clone())));
-        let unlisted = matches
-            .unlisted
-            .iter()
-            .chain(&matches.candidates)
-            .map(|live| {
-                let address = Address::UnlistedIntegration(live.id);
-                (address, live.fields.clone())
-            });
-        let behaviors = live.behaviors.iter();
-        let behaviors = behaviors
-            .map(|(key, behavior)| (Address::Behavior(key.clone()), behavior.fields.clone()));
-        Snapshot {
-            resources: behaviors.chain(listed).chain(unlisted).collect(),
+fn account_diff(plan: &AccountPlan) -> Result<String, WriteError> {
+    let mut resources = plan.live().by_address();
+    for entry in matches(plan.desired(), plan.live()).entries {
+        let live = entry
+            .live()
+            .map(|live| Address::UnlistedIntegration(live.id));
+        if let Some(fields) = live.and_then(|live| resources.remove(&live)) {
+            resources.insert(entry.address(), fields);
         }
     }
-
-    /// Applies a change.
-    fn apply(&mut self, change: &Change) {
+    let before = written(plan, &resources)?;
+    for change in &plan.changes {
         match &change.after {
-            Some(after) => drop(self.resources.insert(change.address.clone(), after.clone())),
-            None => drop(self.resources.remove(&change.address)),
-        }
+            Some(after) => resources.insert(change.address.clone(), after),
+            None => resources.remove(&change.address),
+        };
     }
+    let after = written(plan, &resources)?;
+    let label = plan.label();
+    let diff = TextDiff::from_lines(&before, &after);
+    let mut diff = diff.unified_diff();
+    let diff = diff.header(&format!("live/{label}"), &format!("planned/{label}"));
+    Ok(diff.to_string())
+}
 
-    /// Returns it as a desired-state file.
-    fn written(&self, plan: &AccountPlan) -> Result<String, WriteError> {
-        let mut file = AccountFile::new(&plan.account_id, plan.name.as_ref());
-        for (address, fields) in &self.resources {
-            let mut entry = entry(fields);
-            let (section, name) = match address {
-                Address::Behavior(key) => ("behaviors", key.to_string()),
-                Address::Integration(name) => ("integrations", name.to_string()),
-                Address::UnlistedIntegration(id) => {
-                    entry["id"] = json!(id);
-                    ("integrations", id.to_string())
-                }
-            };
-            file.content[section][name] = entry;
-        }
-        file.to_yaml()
+/// Returns resources as a desired-state file.
+fn written(
+    plan: &AccountPlan,
+    resources: &BTreeMap<Address, &Fields>,
+) -> Result<String, WriteError> {
+    let mut file = AccountFile::new(&plan.account_id, plan.name.as_ref());
+    for (address, fields) in resources {
+        let mut entry = entry(fields);
+        let (section, name) = match address {
+            Address::Behavior(key) => ("behaviors", key.to_string()),
+            Address::Integration(name) => ("integrations", name.to_string()),
+            Address::UnlistedIntegration(id) => {
+                entry["id"] = json!(id);
+                ("integrations", id.to_string())
+            }
+        };
+        file.content[section][name] = entry;
     }
+    file.to_yaml()
 }

@@ -2,7 +2,7 @@
 //!
 //! All texts are safe to print: invisible characters are escaped.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -11,10 +11,10 @@ use crate::config::export::name_from_host;
 use crate::model::address::Address;
 use crate::model::field::OKTA;
 use crate::model::generated_reference::{GeneratedReferences, owner_key};
-use crate::model::integration::{ReferenceId, TenantUrl};
+use crate::model::integration::TenantUrl;
 use crate::model::text::{EscapeInvisible, abbreviate_list, pluralize};
 use crate::plan::{
-    AccountPlan, Action, Change, DeclaredBy, Field, FieldChange, FieldValue, Fields, Format, Guard,
+    AccountPlan, Action, Change, DeclaredBy, Field, FieldValue, Fields, Format, Guard,
     GuardViolation, Kind, Note, NoteKind, Operation, OperationKind, OperationOutcome, PlanError,
     Run, UnlistedResource,
 };
@@ -96,27 +96,53 @@ impl Item {
         }
     }
 
-    /// Returns the item without the IDs and facts of its account, so that equal items of several accounts compare equal.
-    pub(super) fn masked(&self, run: &Run, own: &HashMap<String, &'static str>) -> Item {
-        let masked = |text: &String| mask(text, own);
-        let mut item = Item {
-            title: masked(&self.title).replace("(…, ", "("),
-            status: masked(&self.status),
-            sentence: masked(&self.sentence),
-            lines: self.lines.iter().map(masked).collect(),
-            help: self.help.as_ref().map(masked),
-            resolution: self.resolution.as_ref().map(|_| Resolution::template(run)),
-            ..Item::new(self.severity, self.label, String::new())
-        };
-        item.symbol = self.symbol;
-        if item.severity == Severity::Ambiguous {
-            // Locations and candidates differ.
-            if let Some((message, _)) = self.sentence.rsplit_once(" (") {
-                item.sentence = message.to_owned();
-            }
-            item.lines = vec![item.sentence.clone()];
+    /// Returns an unlisted integration as one line.
+    pub(super) fn listed(&self, prefix: &str) -> Item {
+        let facts = self.facts.iter().map(|fact| &fact.text);
+        let words: Vec<&str> = self.lines.iter().chain(facts).map(String::as_str).collect();
+        Item {
+            symbol: self.symbol,
+            title: format!("{prefix}{}", self.title),
+            status: words.join("  "),
+            ..Item::new(self.severity, self.label, words.join(" "))
         }
-        item
+    }
+
+    /// Returns the item without the IDs, generated references and facts of its account, so that equal items of several accounts compare
+    /// equal. Declared values stay.
+    pub(super) fn masked(&self, run: &Run, generated: &HashSet<String>) -> Item {
+        let ids = |text: &str| mask(text, "ID", |word| Uuid::parse_str(word).is_ok());
+        let values = |text: &String| match self.severity {
+            Severity::Failed | Severity::Note => ids(text),
+            _ => mask(text, "generated", |word| generated.contains(word)),
+        };
+        let (sentence, lines) = match self.sentence.rsplit_once(" (") {
+            // Locations and candidates differ.
+            Some((message, _)) if self.severity == Severity::Ambiguous => {
+                (message.to_owned(), vec![message.to_owned()])
+            }
+            _ => (
+                values(&self.sentence),
+                self.lines.iter().map(values).collect(),
+            ),
+        };
+        let title = match self.title.split_once("…, ") {
+            Some((start, by)) => format!(
+                "{}{by}",
+                start.trim_end_matches(|c: char| c.is_ascii_hexdigit())
+            ),
+            None => ids(&self.title),
+        };
+        let resolution = self.resolution.as_ref();
+        Item {
+            symbol: self.symbol,
+            title,
+            status: values(&self.status),
+            lines,
+            help: self.help.as_deref().map(ids),
+            resolution: resolution.map(|_| Resolution::template(run)),
+            ..Item::new(self.severity, self.label, sentence)
+        }
     }
 }
 
@@ -169,52 +195,28 @@ pub(super) fn abbreviated(address: &Address) -> String {
     }
 }
 
-/// Returns the IDs and generated references of an account, with their placeholders in items of several accounts.
-pub(super) fn own_ids(account: &AccountPlan) -> HashMap<String, &'static str> {
-    let mut own = HashMap::from([(account.account_id.to_string(), "…")]);
-    let unlisted = account
-        .unlisted
-        .iter()
-        .filter_map(|one| match &one.address {
-            Address::UnlistedIntegration(id) => Some(*id),
-            Address::Behavior(_) | Address::Integration(_) => None,
-        });
-    let matched = account.changes.iter();
-    let matched = matched.filter_map(|change| change.origin.integration_id);
-    let candidates = account.errors.iter().flat_map(|error| &error.candidates);
-    let ids = unlisted.chain(matched).chain(candidates.map(|one| one.id));
-    for id in ids.map(|id| id.to_string()) {
-        own.insert(id[..8].to_owned(), "");
-        own.insert(id, "ID");
-    }
-    for change in &account.changes {
-        let [live, declared] = [&change.before, &change.after]
-            .map(|fields| fields.as_ref().and_then(Fields::reference_id));
-        let declared = declared.filter(|one| is_generated(account, change, one));
-        let references = live.into_iter().chain(declared);
-        let references = references.filter(|one| Uuid::parse_str(one.as_str()).is_ok());
-        own.extend(references.map(|one| (one.to_string(), "generated")));
-    }
-    own
+/// Returns the generated references of an account.
+pub(super) fn generated_references(account: &AccountPlan) -> HashSet<String> {
+    let references = account.changes.iter().flat_map(|change| {
+        let key = match &change.address {
+            Address::Integration(name) => GeneratedReferences::of(&account.account_id, name).key(),
+            Address::Behavior(_) | Address::UnlistedIntegration(_) => return Vec::new(),
+        };
+        let fields = [&change.before, &change.after].into_iter().flatten();
+        let references = fields.filter_map(Fields::reference_id);
+        let references = references.filter(|one| owner_key(one) == Some(key));
+        references.map(ToString::to_string).collect()
+    });
+    references.collect()
 }
 
-fn is_generated(account: &AccountPlan, change: &Change, reference: &ReferenceId) -> bool {
-    let Address::Integration(name) = &change.address else {
-        return false;
-    };
-    let own = GeneratedReferences::of(&account.account_id, name).key();
-    owner_key(reference) == Some(own)
-}
-
-fn mask(text: &str, own: &HashMap<String, &'static str>) -> String {
+/// Replaces each ID, or each word of a list.
+fn mask(text: &str, placeholder: &str, is_masked: impl Fn(&str) -> bool) -> String {
     let is_separator = |c: char| !c.is_ascii_alphanumeric() && c != '-';
     let words = text.split_inclusive(is_separator);
-    let words = words.map(|word| {
-        let id = word.trim_end_matches(is_separator);
-        match own.get(id) {
-            Some(placeholder) => format!("{placeholder}{}", &word[id.len()..]),
-            None => word.to_owned(),
-        }
+    let words = words.map(|word| match word.trim_end_matches(is_separator) {
+        id if is_masked(id) => format!("{placeholder}{}", &word[id.len()..]),
+        _ => word.to_owned(),
     });
     words.collect()
 }
@@ -255,55 +257,46 @@ fn concise(message: &str) -> String {
         "authentication failed",
         "the account does not have",
     ];
-    let mut message = message.replace('\n', "; ");
-    if let Some((request, rest)) = message.split_once(": ")
-        && let Some((method, path)) = request.split_once(' ')
-        && matches!(method, "GET" | "POST" | "PUT" | "DELETE")
-        && !path.contains(' ')
-    {
-        message = rest.to_owned();
+    let message = message.replace('\n', "; ");
+    let is_request = |text: &str| match text.split_once(' ') {
+        Some(("GET" | "POST" | "PUT" | "DELETE", path)) => !path.contains(' '),
+        _ => false,
+    };
+    let message = match message.split_once(": ") {
+        Some((request, rest)) if is_request(request) => rest,
+        _ => &message,
+    };
+    let Some((text, status)) = message.rsplit_once(" [status ") else {
+        return shown(message);
+    };
+    let status = status.split([',', ']']).next().unwrap_or_default();
+    match text.split_once(": ") {
+        Some((cause, details)) if KNOWN.iter().any(|known| cause.starts_with(known)) => {
+            let code = details.split_once("(code ");
+            let code = code.and_then(|(_, code)| code.split([')', ',']).next());
+            let code = code.map_or_else(String::new, |code| format!(", code {code}"));
+            shown(format!("{cause} (HTTP {status}{code})"))
+        }
+        _ => shown(format!("{text} (HTTP {status})")),
     }
-    if let Some((before, status)) = message.rsplit_once(" [status ") {
-        let status = status.split([',', ']']).next().unwrap_or_default();
-        let is_known = KNOWN.iter().any(|known| before.starts_with(known));
-        message = match before.split_once(": ").filter(|_| is_known) {
-            Some((cause, details)) => {
-                let code = details.split_once("(code ").map(|(_, code)| code);
-                let digits = code.and_then(|code| code.split(|c: char| !c.is_ascii_digit()).next());
-                let code = digits
-                    .map(|code| format!(", code {code}"))
-                    .unwrap_or_default();
-                format!("{cause} (HTTP {status}{code})")
-            }
-            None => format!("{before} (HTTP {status})"),
-        };
-    }
-    shown(message)
 }
 
 fn violation(run: &Run, violation: &GuardViolation) -> Item {
-    let GuardViolation {
-        guard: _,
-        address,
-        reason,
-        way_past,
-    } = violation;
-    let help = way_past.as_ref().map(|flag| match &run.commands.repeat {
-        Some(command) => format!("{command} {flag}"),
-        None => format!("plan again with {flag}"),
-    });
-    let sentence = match way_past {
-        Some(_) => shown(reason),
-        None if reason.contains("limits") => {
-            format!("{}. No flag overrides limits", shown(reason))
-        }
-        None => format!("{}. No flag overrides this", shown(reason)),
+    let flag = violation.way_past.as_ref();
+    let end = match violation.reason.contains("limits") {
+        _ if flag.is_some() => "",
+        true => ". No flag overrides limits",
+        false => ". No flag overrides this",
     };
+    let address = violation.address.as_ref();
     Item {
         symbol: "!",
-        title: address.as_ref().map(abbreviated).unwrap_or_default(),
-        help,
-        ..Item::new(Severity::Blocked, "blocked", sentence)
+        title: address.map(abbreviated).unwrap_or_default(),
+        help: flag.map(|flag| match &run.commands.repeat {
+            Some(command) => format!("{command} {flag}"),
+            None => format!("plan again with {flag}"),
+        }),
+        ..Item::new(Severity::Blocked, "blocked", shown(&violation.reason) + end)
     }
 }
 
@@ -359,16 +352,20 @@ fn operation(operation: &Operation) -> Option<Item> {
         OperationKind::Delete { .. } => "delete",
     };
     let label = match end.outcome {
-        OperationOutcome::Done => {
-            let sentence = format!("{addresses} {verb}d");
-            return Some(Item::new(Severity::Change, "done", sentence));
-        }
-        OperationOutcome::Failed => "failed",
-        OperationOutcome::Unknown => "unknown",
         OperationOutcome::NotAttempted => "not attempted",
+        outcome => outcome.as_str(),
     };
+    if end.outcome == OperationOutcome::Done {
+        let sentence = format!("{addresses} {verb}d");
+        return Some(Item::new(Severity::Change, label, sentence));
+    }
     let error = concise(end.error.as_deref().unwrap_or_default());
-    let sentence = format!("{verb} {addresses}: {error}");
+    let effect = match (end.outcome, verb) {
+        (OperationOutcome::Unknown, "create") => "; it may exist",
+        (OperationOutcome::Unknown, _) => "; it may have been applied",
+        _ => "",
+    };
+    let sentence = format!("{verb} {addresses}: {error}{effect}");
     Some(Item {
         help: end.help.as_ref().map(shown),
         ..Item::new(Severity::Failed, label, sentence)
@@ -457,41 +454,37 @@ fn change_item(change: &Change, is_drift: bool, facts: Vec<Fact>) -> Item {
         (Action::Create, false) | (Action::Delete, true) => (Severity::Integration, "+"),
         (Action::Delete, false) | (Action::Create, true) => (Severity::Integration, "-"),
     };
-    let severity = weakening.map_or(severity, |_| Severity::Weaker);
-    let fields = change.fields.iter().filter(|field| is_shown(change, field));
-    let fields = fields.map(|field| (field.field.as_str(), field_value(change, field)));
-    let fields: Vec<(&str, String)> = fields.collect();
-    let width = fields.iter().map(|(name, _)| name.len() + 2);
-    let width = width.fold(12, usize::max);
-    let aligned = fields.iter();
-    let aligned = aligned.map(|(name, value)| format!("{name:width$}{value}"));
-    let mut lines: Vec<String> = aligned.collect();
-    let list = fields.iter().map(|(name, value)| format!("{name} {value}"));
-    let mut sentence = list.collect::<Vec<_>>().join(", ");
-    let (label, status) = match (is_drift, weakening) {
+    let mut lines = field_lines(change);
+    let fields = lines.iter().map(|line| line.split_whitespace());
+    let fields = fields.map(|words| words.collect::<Vec<_>>().join(" "));
+    let fields = fields.collect::<Vec<_>>().join(", ");
+    let (label, status, sentence) = match (is_drift, weakening) {
         (true, _) => {
-            let differences: Vec<String> = change.differences().iter().map(shown).collect();
-            let mut parts = differences.iter();
-            let mut parts = parts.by_ref().map(|one| one.trim_start_matches("is "));
-            let first = parts.next().unwrap_or_default();
-            if change.action == Action::Create {
-                sentence = format!("is missing: {sentence}");
-            } else {
-                lines = parts.map(str::to_owned).collect();
-                sentence = differences.join("; ");
-            }
+            let mut differences: Vec<String> = change.differences().iter().map(shown).collect();
+            let sentence = differences.join("; ");
+            let sentence = match change.action {
+                Action::Create => format!("{sentence}: {fields}"),
+                _ => {
+                    lines = differences.split_off(1);
+                    sentence
+                }
+            };
+            let status = differences.concat();
+            let status = status.trim_start_matches("is ");
             match weakening {
-                Some(_) => ("weaker", format!("weaker: {first}")),
-                None => ("", first.to_owned()),
+                Some(_) => ("weaker", format!("weaker: {status}"), sentence),
+                None => ("", status.to_owned(), sentence),
             }
         }
         (false, Some(reason)) => {
-            sentence = format!("{}: {sentence}", reason.shown());
-            let is_unlisted = matches!(change.address, Address::UnlistedIntegration(_));
-            let unlisted = if is_unlisted { "unlisted, " } else { "" };
-            ("weakens", format!("{unlisted}weakens"))
+            let status = match change.address {
+                Address::UnlistedIntegration(_) => "unlisted, weakens",
+                Address::Behavior(_) | Address::Integration(_) => "weakens",
+            };
+            let sentence = format!("{}: {fields}", reason.shown());
+            ("weakens", status.to_owned(), sentence)
         }
-        (false, None) => (change.action.as_str(), String::new()),
+        (false, None) => (change.action.as_str(), String::new(), fields),
     };
     Item {
         symbol,
@@ -499,7 +492,11 @@ fn change_item(change: &Change, is_drift: bool, facts: Vec<Fact>) -> Item {
         status,
         lines,
         facts,
-        ..Item::new(severity, label, sentence)
+        ..Item::new(
+            weakening.map_or(severity, |_| Severity::Weaker),
+            label,
+            sentence,
+        )
     }
 }
 
@@ -514,33 +511,46 @@ fn title(change: &Change) -> String {
     }
 }
 
-/// Omits defaults of created resources: an unset reference and the only known type. Deleted resources are identified by tenant and
-/// reference.
-fn is_shown(change: &Change, field: &FieldChange) -> bool {
-    match (change.action, field.field) {
-        (Action::Create, Field::ReferenceId) => field.after.is_some(),
-        (Action::Create, Field::IntegrationType) => {
-            field.after != Some(FieldValue::Text(OKTA.into()))
+/// Returns the changed fields. Omits defaults of created resources: an unset reference and the only known type. Deleted resources are
+/// identified by tenant and reference.
+fn field_lines(change: &Change) -> Vec<String> {
+    let fields = change
+        .fields
+        .iter()
+        .filter(|field| match (change.action, field.field) {
+            (Action::Create, Field::ReferenceId) => field.after.is_some(),
+            (Action::Create, Field::IntegrationType) => {
+                field.after != Some(FieldValue::Text(OKTA.into()))
+            }
+            (Action::Delete, field) => matches!(field, Field::TenantUrl | Field::ReferenceId),
+            _ => true,
+        });
+    let width = fields.clone().map(|field| field.field.as_str().len() + 2);
+    let width = width.fold(12, usize::max);
+    let lines = fields.map(|field| {
+        let [live, declared] = [&field.before, &field.after]
+            .map(|value| value.as_ref().map_or_else(|| "(unset)".to_owned(), shown));
+        let variables = field.variables.iter().map(|name| format!("${{{name}}}"));
+        let sources: Vec<String> = field
+            .identity_provider
+            .iter()
+            .cloned()
+            .chain(variables)
+            .collect();
+        let sources = match sources.is_empty() {
+            true => String::new(),
+            false => format!("  ({})", shown(sources.join(", "))),
+        };
+        let name = field.field;
+        match change.action {
+            Action::Create => format!("{name:width$}{declared}{sources}"),
+            Action::Delete => format!("{name:width$}{live}"),
+            Action::Update | Action::Replace => {
+                format!("{name:width$}{live} → {declared}{sources}")
+            }
         }
-        (Action::Delete, field) => matches!(field, Field::TenantUrl | Field::ReferenceId),
-        _ => true,
-    }
-}
-
-fn field_value(change: &Change, field: &FieldChange) -> String {
-    let [live, mut declared] = [&field.before, &field.after]
-        .map(|value| value.as_ref().map_or_else(|| "(unset)".to_owned(), shown));
-    let variables = field.variables.iter().map(|name| format!("${{{name}}}"));
-    let sources = field.identity_provider.iter().cloned().chain(variables);
-    let sources: Vec<String> = sources.collect();
-    if !sources.is_empty() {
-        declared.push_str(&format!("  ({})", shown(sources.join(", "))));
-    }
-    match change.action {
-        Action::Create => declared,
-        Action::Delete => live,
-        Action::Update | Action::Replace => format!("{live} → {declared}"),
-    }
+    });
+    lines.collect()
 }
 
 /// Returns the item of an unlisted integration. An active one receives risk scores, so it comes with both ways to resolve it.
@@ -566,8 +576,10 @@ fn unlisted_integration(
         };
     }
     let name = name_from_host(fields.tenant_url().map_or("", TenantUrl::normalized));
-    let id = item.title.trim_start_matches("integration[");
-    let id = id.trim_end_matches(']').to_owned();
+    let id = match address {
+        Address::UnlistedIntegration(id) => id.to_string(),
+        Address::Behavior(_) | Address::Integration(_) => String::new(),
+    };
     let file = shown(&account.source);
     Item {
         severity: Severity::Integration,

@@ -17,8 +17,6 @@ pub const MAX_COMMENT_BYTES: usize = 65_536;
 pub const MAX_JOB_SUMMARY_BYTES: usize = 1024 * 1024;
 /// Bytes reserved for the notices about cut items and the footer.
 const RESERVE: usize = 2048;
-/// Maximum length of an item that must be shown but does not fit.
-const MAX_BRIEF_CHARS: usize = 240;
 /// Maximum number of harmless differences that are not folded.
 const MAX_OPEN_ITEMS: usize = 10;
 
@@ -33,15 +31,12 @@ pub fn markdown(run: &Run, limit: usize) -> String {
     let (open, folded): (Vec<_>, Vec<_>) = harmless
         .into_iter()
         .partition(|(_, item)| item.severity == Severity::Change && is_open);
-    let [mut severe, open, folded] = [severe, open, folded].map(|items| -> Vec<String> {
+    let [severe, open, folded] = [severe, open, folded].map(|items| -> Vec<String> {
         let items = items.into_iter();
         items
             .map(|(section, item)| paragraph(section, item))
             .collect()
     });
-    if severe.iter().map(String::len).sum::<usize>() > room {
-        severe.iter_mut().for_each(shorten);
-    }
     let mut urls = String::new();
     if run.format == Format::Apply && !view.well_known_urls.is_empty() {
         urls = format!("{}\n\n", prose(&view.url_heading()));
@@ -159,19 +154,6 @@ fn paragraph(section: &Section, item: &Item) -> String {
     }
     text.push('\n');
     text
-}
-
-/// Shortens an item that must be shown.
-fn shorten(paragraph: &mut String) {
-    let line = paragraph.lines().next().unwrap_or_default();
-    let cut: String = line.chars().take(MAX_BRIEF_CHARS).collect();
-    // A cut within code would leave it open.
-    let end = match (cut.len() < line.len(), cut.matches('`').count() % 2) {
-        (false, _) => "",
-        (true, 0) => "…",
-        (true, _) => "`…",
-    };
-    *paragraph = format!("{cut}{end}\n\n");
 }
 
 pub(super) fn capitalized(text: &str) -> String {

@@ -43,7 +43,7 @@ pub use format::OutputFormat;
 pub use item::accounts_with_problems;
 pub use markdown::{MAX_COMMENT_BYTES, MAX_JOB_SUMMARY_BYTES, markdown};
 pub use prometheus::RunMetrics;
-pub use reset::ResetText;
+pub use reset::reset;
 pub use text::text;
 pub use view::{DetailLevel, View};
 

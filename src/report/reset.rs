@@ -1,61 +1,55 @@
 //! Reset result as text: failures and skipped users by name, totals last.
 
-use std::fmt;
+use std::fmt::Write;
 
 use crate::apply::{Outcome, ResetResult};
 use crate::model::text::EscapeInvisible;
-use crate::report::style;
 
-/// Results of each user, in the order given.
-pub struct ResetText<'a>(pub &'a [ResetResult]);
+use super::style;
 
-impl fmt::Display for ResetText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut done, mut failed, mut unknown, mut not_attempted) = (0, 0, 0, 0);
-        for ResetResult { user, outcome, .. } in self.0 {
-            match outcome {
-                Outcome::Done(_) => done += 1,
-                Outcome::Failed(failure) => {
-                    failed += 1;
-                    problem(f, &format!("{user}: {failure}"), failure.help().as_deref())?;
-                }
-                Outcome::Unknown(failure) => {
-                    unknown += 1;
-                    let help = "run `riskform get user` to check the score";
-                    problem(f, &format!("{user}: {failure}"), Some(help))?;
-                }
-                Outcome::NotAttempted(reason) => {
-                    not_attempted += 1;
-                    let yellow = style::WARNING;
-                    writeln!(
-                        f,
-                        "{yellow}not attempted{yellow:#}: {user}: {}",
-                        EscapeInvisible(&reason.to_string())
-                    )?;
-                }
+/// Returns the results of each user, in the order given.
+pub fn reset(results: &[ResetResult]) -> String {
+    let mut text = String::new();
+    let (red, yellow, green) = (style::ERROR, style::WARNING, style::SUCCESS);
+    let (mut done, mut failed, mut unknown, mut not_attempted) = (0, 0, 0, 0);
+    for ResetResult { user, outcome, .. } in results {
+        let (label, message, help) = match outcome {
+            Outcome::Done(_) => {
+                done += 1;
+                continue;
             }
+            Outcome::Failed(error) => {
+                failed += 1;
+                (
+                    format!("{red}error{red:#}"),
+                    error.to_string(),
+                    error.help(),
+                )
+            }
+            Outcome::Unknown(error) => {
+                unknown += 1;
+                let help = "run `riskform get user` to check the score".to_owned();
+                (format!("{red}error{red:#}"), error.to_string(), Some(help))
+            }
+            Outcome::NotAttempted(reason) => {
+                not_attempted += 1;
+                let label = format!("{yellow}not attempted{yellow:#}");
+                (label, reason.to_string(), None)
+            }
+        };
+        let _ = writeln!(text, "{label}: {user}: {}", EscapeInvisible(&message));
+        if let Some(help) = help {
+            let _ = writeln!(text, "  help: {}", EscapeInvisible(&help));
         }
-        if failed + unknown + not_attempted == 0 {
-            let green = style::SUCCESS;
-            return writeln!(f, "{green}Reset complete:{green:#} {done} reset.");
-        }
-        let red = style::ERROR;
-        write!(
-            f,
-            "{red}Reset incomplete:{red:#} {done} reset, {failed} failed, "
-        )?;
-        if unknown > 0 {
-            write!(f, "{unknown} unknown, ")?;
-        }
-        writeln!(f, "{not_attempted} not attempted.")
     }
-}
-
-fn problem(f: &mut fmt::Formatter<'_>, text: &str, help: Option<&str>) -> fmt::Result {
-    let red = style::ERROR;
-    writeln!(f, "{red}error{red:#}: {}", EscapeInvisible(text))?;
-    match help {
-        Some(help) => writeln!(f, "  help: {}", EscapeInvisible(help)),
-        None => Ok(()),
+    let unknown = match unknown {
+        0 => String::new(),
+        unknown => format!("{unknown} unknown, "),
+    };
+    text + &match done == results.len() {
+        true => format!("{green}Reset complete:{green:#} {done} reset.\n"),
+        false => format!(
+            "{red}Reset incomplete:{red:#} {done} reset, {failed} failed, {unknown}{not_attempted} not attempted.\n"
+        ),
     }
 }

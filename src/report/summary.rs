@@ -1,17 +1,16 @@
 //! The result of a run in one line and as totals, the same in all formats.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::model::address::Address;
-use crate::model::text::{GROUPING_THRESHOLD, abbreviate_list, pluralize};
+use crate::model::text::{abbreviate_list, pluralize};
 use crate::plan::{
-    AccountPlan, Change, Field, Fields, Format, Guard, OperationOutcome, Purpose, Run, Totals,
-    UnlistedResource,
+    AccountPlan, Field, Fields, Format, Guard, Purpose, Run, Totals, UnlistedResource,
 };
 
-use super::item::{Item, Severity, UNLISTED_INTEGRATION, abbreviated, shown, unlisted_name};
+use super::item::{
+    Item, Severity, UNLISTED_INTEGRATION, abbreviated, prefix, shown, unlisted_name,
+};
 
 /// The result of a run.
 #[derive(Debug, Serialize)]
@@ -41,14 +40,14 @@ struct Count {
 }
 
 impl Count {
-    fn same(text: String) -> Self {
+    fn new(text: String) -> Self {
         Count {
             total: text.clone(),
-            ..Count::titled(text)
+            ..Count::in_title(text)
         }
     }
 
-    fn titled(text: String) -> Self {
+    fn in_title(text: String) -> Self {
         Count {
             title: text.clone(),
             subject: text,
@@ -62,64 +61,105 @@ impl Summary {
         let totals = run.totals();
         let mut options = run.accounts.iter().filter_map(|one| one.options.as_ref());
         let is_destroy = options.any(|options| options.purpose == Purpose::Destroy);
-        let mut all = items.iter().flatten();
-        let has_unfinished = all.any(|item| {
-            item.severity == Severity::Failed && item.symbol.is_empty() && item.label != "problem"
-        });
         let kind = match run.format {
             Format::Plan | Format::Apply if is_destroy => "Destroy",
             Format::Plan => "Plan",
             Format::Apply => "Apply",
             Format::Drift => "Drift",
         };
-        let counts = match run.format {
-            Format::Plan => plan_counts(&totals, is_destroy),
-            Format::Drift => drift_counts(run, &totals, items),
-            Format::Apply => apply_counts(run, &totals, is_destroy, has_unfinished),
-        };
-        let join = |part: fn(&Count) -> &str| {
-            let parts = counts.iter().map(part).filter(|part| !part.is_empty());
-            parts.collect::<Vec<_>>().join(", ")
-        };
-        let (headline, rest) = headline(run, &totals, kind, items);
-        let found = match (run.format, join(|count| &count.title)) {
-            (Format::Apply, found) => match headline.rsplit_once(' ') {
-                Some((_, result)) => format!(" {result}: {found}"),
-                None => found,
-            },
-            (Format::Drift, found) if found.is_empty() => ": none".to_owned(),
-            (Format::Plan, found) if found.is_empty() => ": no changes".to_owned(),
-            (_, found) => format!(": {found}"),
-        };
+        let is_complete = items
+            .iter()
+            .flatten()
+            .all(|item| item.severity >= Severity::Weaker);
+        let mut results = items.iter().flatten().filter(|item| item.symbol.is_empty());
+        let has_unfinished =
+            results.any(|item| item.severity == Severity::Failed && item.label != "problem");
+        let has_findings = totals.changed_accounts > 0 || totals.ambiguous > 0;
         let accounts = pluralize(totals.accounts, "account");
         let in_accounts = match totals.accounts {
             1 => String::new(),
             _ => format!(" ({accounts})"),
         };
-        let subject = match totals.failed_accounts == totals.accounts {
-            true => {
-                let cause = items.iter().flatten().next();
-                let cause = cause.map_or("", |item| &item.sentence);
-                format!("could not check {accounts}: {cause}")
+        let read = totals.accounts - totals.failed_accounts;
+        let within = match (totals.accounts, has_findings) {
+            (1, _) => String::new(),
+            (_, false) => format!(" in {}", pluralize(read, "account")),
+            (_, true) => format!(" in {} of {accounts}", totals.changed_accounts.max(1)),
+        };
+        let headline = match (run.format, has_findings) {
+            (Format::Apply, _) if is_complete => format!("{kind} complete"),
+            (Format::Apply, _) => format!("{kind} incomplete"),
+            _ if read == 0 => String::new(),
+            (_, true) => format!("{kind}{within}"),
+            (Format::Drift, false) => format!("No drift{within}"),
+            (Format::Plan, false) if is_destroy => "Nothing to destroy".to_owned(),
+            (Format::Plan, false) => format!("No changes{within}"),
+        };
+        let rest = match (run.format, has_findings) {
+            (Format::Apply, _) if is_complete && !is_destroy => "Verified.".to_owned(),
+            (Format::Apply, _) => String::new(),
+            (_, false) if is_destroy => String::new(),
+            (_, false) => matching(run),
+            (Format::Drift, true) => {
+                let empty = items.iter().filter(|items| items.is_empty()).count();
+                let number = if in_accounts.is_empty() {
+                    totals.unchanged
+                } else {
+                    empty
+                };
+                join(nonzero([(number, "as declared.")]))
             }
-            false => join(|count| &count.subject),
+            (Format::Plan, true) => untouched(run, &totals, is_destroy),
         };
-        let totals_line = match (join(|count| &count.total), rest.as_str()) {
-            (counts, "") if counts.is_empty() => ".".to_owned(),
-            (counts, rest) if counts.is_empty() => format!(". {rest}"),
-            (counts, "") => format!(": {counts}."),
-            (counts, rest) => format!(": {counts}. {rest}"),
+        let counts = match run.format {
+            Format::Plan => plan_counts(&totals, is_destroy),
+            Format::Drift => drift_counts(run, &totals, items),
+            Format::Apply if is_complete => complete_counts(&totals, is_destroy),
+            Format::Apply => incomplete_counts(run, items, has_unfinished),
         };
+        let joined = |part: fn(&Count) -> &String| {
+            join(
+                counts
+                    .iter()
+                    .map(part)
+                    .filter(|part| !part.is_empty())
+                    .cloned(),
+            )
+        };
+        let start = match run.format {
+            Format::Apply => headline.to_lowercase(),
+            Format::Plan | Format::Drift => kind.to_lowercase(),
+        };
+        let found = match joined(|count| &count.title) {
+            found if found.is_empty() => "no differences".to_owned(),
+            found => found,
+        };
+        let cause = items.iter().flatten().next().filter(|_| read == 0);
+        let subject = match cause {
+            Some(cause) => format!("could not check {accounts}: {}", cause.sentence),
+            None => joined(|count| &count.subject),
+        };
+        let mut totals_line = match joined(|count| &count.total) {
+            counts if counts.is_empty() => ".".to_owned(),
+            counts => format!(": {counts}."),
+        };
+        if !rest.is_empty() {
+            totals_line = format!("{totals_line} {rest}");
+        }
         Summary {
-            title: format!("riskform {}{found}", kind.to_lowercase()),
+            title: format!("riskform {start}: {found}"),
             in_accounts,
             subject: format!("riskform: {subject}"),
             headline,
             totals: totals_line,
-            remarks: remarks(run, &totals),
+            remarks: remarks(run, has_findings),
             has_unfinished,
         }
     }
+}
+
+fn join(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the numbers above 0 with their words.
@@ -129,34 +169,31 @@ fn nonzero<const N: usize>(numbers: [(usize, &str); N]) -> impl Iterator<Item = 
 }
 
 fn plan_counts(totals: &Totals, is_destroy: bool) -> Vec<Count> {
-    let updates = if is_destroy {
-        "to disable"
+    let update = ["to update", "to disable"][usize::from(is_destroy)];
+    let weaken = if totals.weakening == 1 {
+        "weakens"
     } else {
-        "to update"
-    };
-    let verb = match totals.weakening {
-        1 => "weakens protection",
-        _ => "weaken protection",
+        "weaken"
     };
     let changes = nonzero([
         (totals.create, "to create"),
-        (totals.update, updates),
+        (totals.update, update),
         (totals.replace, "to replace"),
         (totals.delete, "to delete"),
         (totals.ambiguous, "ambiguous"),
     ]);
+    let weaken = format!("{weaken} protection");
     let rest = nonzero([
-        (totals.weakening, verb),
+        (totals.weakening, weaken.as_str()),
         (totals.blocked_accounts, "blocked"),
         (totals.failed_accounts, "failed"),
     ]);
-    changes
-        .map(Count::same)
-        .chain(rest.map(Count::titled))
-        .collect()
+    let changes = changes.map(Count::new);
+    changes.chain(rest.map(Count::in_title)).collect()
 }
 
 fn drift_counts(run: &Run, totals: &Totals, items: &[Vec<Item>]) -> Vec<Count> {
+    // The number of items with a label, and the names of their accounts.
     let labeled = |label: &str| {
         let (mut number, mut names) = (0, Vec::new());
         for (account, items) in run.accounts.iter().zip(items) {
@@ -170,179 +207,134 @@ fn drift_counts(run: &Run, totals: &Totals, items: &[Vec<Item>]) -> Vec<Count> {
         };
         (number, names)
     };
-    let (weaker, weaker_names) = labeled("weaker");
-    let (integrations, names) = labeled(UNLISTED_INTEGRATION);
+    let (weaker, weaker_in) = labeled("weaker");
+    let (integrations, integrations_in) = labeled(UNLISTED_INTEGRATION);
     let is_other = |item: &&Item| item.label.is_empty() && !matches!(item.symbol, "" | "?");
     let others = items.iter().flatten().filter(is_other).count();
     let reported = run.accounts.iter().flat_map(AccountPlan::reported);
-    let unlisted = reported.filter(|one| !one.fields.is_on(Field::Active));
-    let (title, noun) = match (weaker + integrations, others) {
-        (0, 1) => ("1 differs".to_owned(), "difference"),
-        (0, _) => (format!("{others} differ"), "difference"),
-        (_, 1) => ("1 other differs".to_owned(), "other difference"),
-        (_, _) => (format!("{others} others differ"), "other difference"),
+    let unlisted = reported
+        .filter(|one| !one.fields.is_on(Field::Active))
+        .count();
+    let (noun, differ) = match (weaker + integrations, others) {
+        (0, 1) => ("difference", "differs"),
+        (0, _) => ("difference", "differ"),
+        (_, 1) => ("other difference", "other differs"),
+        (_, _) => ("other difference", "others differ"),
     };
     let mut counts = Vec::new();
     counts.extend((weaker > 0).then(|| Count {
-        subject: format!("{weaker_names} weaker"),
-        ..Count::same(format!("{weaker} weaker"))
+        subject: format!("{weaker_in} weaker"),
+        ..Count::new(format!("{weaker} weaker"))
     }));
     counts.extend((integrations > 0).then(|| Count {
-        subject: format!("{UNLISTED_INTEGRATION} in {names}"),
-        ..Count::same(pluralize(integrations, UNLISTED_INTEGRATION))
+        subject: format!("{UNLISTED_INTEGRATION} in {integrations_in}"),
+        ..Count::new(pluralize(integrations, UNLISTED_INTEGRATION))
     }));
     counts.extend((others > 0).then(|| Count {
         total: pluralize(others, noun),
-        ..Count::titled(title)
+        ..Count::in_title(format!("{others} {differ}"))
     }));
-    let rest = [
-        (unlisted.count(), "unlisted"),
-        (totals.ambiguous, "ambiguous"),
-    ];
-    counts.extend(nonzero(rest).map(Count::same));
-    counts.extend(nonzero([(totals.failed_accounts, "failed")]).map(Count::titled));
+    let rest = nonzero([(unlisted, "unlisted"), (totals.ambiguous, "ambiguous")]);
+    counts.extend(rest.map(Count::new));
+    counts.extend(nonzero([(totals.failed_accounts, "failed")]).map(Count::in_title));
     counts
 }
 
-fn apply_counts(run: &Run, totals: &Totals, is_destroy: bool, has_unfinished: bool) -> Vec<Count> {
+fn complete_counts(totals: &Totals, is_destroy: bool) -> Vec<Count> {
     let done = totals.done.unwrap_or_default();
-    if is_complete(run) {
-        let updated = if is_destroy { "disabled" } else { "updated" };
-        let numbers = nonzero([
-            (done.created, "created"),
-            (done.updated, updated),
-            (done.replaced, "replaced"),
-            (done.deleted, "deleted"),
-        ]);
-        return numbers.map(Count::same).collect();
-    }
-    let ends = run.accounts.iter().flat_map(|account| &account.operations);
-    let ends: Vec<_> = ends.filter_map(|one| one.end.as_ref()).collect();
-    let number = ends
-        .iter()
-        .filter(|end| end.outcome == OperationOutcome::Done);
-    let operations = pluralize(ends.len(), "operation");
     let numbers = nonzero([
-        (done.failed, "failed"),
-        (done.unknown, "unknown"),
-        (done.not_attempted, "not attempted"),
+        (done.created, "created"),
+        (
+            done.updated,
+            ["updated", "disabled"][usize::from(is_destroy)],
+        ),
+        (done.replaced, "replaced"),
+        (done.deleted, "deleted"),
     ]);
-    let mut problems: Vec<String> = Vec::new();
-    if !has_unfinished {
-        let found = run
-            .accounts
-            .iter()
-            .flat_map(|one| one.problems.iter().flatten());
-        problems.extend(found.map(shown));
-    }
-    let failed = accounts(run, "could not be read", |one| one.error.is_some());
-    let ambiguous = |one: &AccountPlan| one.problems.is_none() && !one.errors.is_empty();
-    problems.extend(failed);
-    problems.extend(accounts(run, "{is} blocked by a guard", |one| {
-        !one.violations.is_empty()
-    }));
-    problems.extend(accounts(run, "{is} ambiguous", ambiguous));
-    let problems = problems.into_iter().enumerate().map(|(index, problem)| {
-        let link = if index == 0 { "but" } else { "and" };
-        format!("{link} {problem}")
+    numbers.map(Count::new).collect()
+}
+
+fn incomplete_counts(run: &Run, items: &[Vec<Item>], has_unfinished: bool) -> Vec<Count> {
+    let results = || items.iter().flatten().filter(|item| item.symbol.is_empty());
+    let labels = ["done", "failed", "unknown", "not attempted"];
+    let numbers = labels.map(|label| results().filter(|item| item.label == label).count());
+    let operations = pluralize(numbers.iter().sum(), "operation");
+    let [done, failed, unknown, not_attempted] = numbers;
+    let numbers = nonzero([
+        (failed, "failed"),
+        (unknown, "unknown"),
+        (not_attempted, "not attempted"),
+    ]);
+    let problems = results().filter(|item| !has_unfinished && item.label == "problem");
+    let problems = problems.map(|item| item.sentence.clone());
+    let problems = problems.chain(troubled_accounts(run)).enumerate();
+    let problems = problems.map(|(index, problem)| match index {
+        0 => format!("but {problem}"),
+        _ => format!("and {problem}"),
     });
-    let done = format!("{} of {operations} done", number.count());
-    let parts = std::iter::once(done).chain(numbers).chain(problems);
-    parts.map(Count::same).collect()
+    let done = std::iter::once(format!("{done} of {operations} done"));
+    done.chain(numbers)
+        .chain(problems)
+        .map(Count::new)
+        .collect()
 }
 
-/// Returns e.g. `2 of 60 accounts failed`, or with the names after an apply.
-fn accounts(run: &Run, words: &str, is: impl Fn(&AccountPlan) -> bool) -> Option<String> {
-    let labels = run.accounts.iter().filter(|account| is(account));
-    let labels: Vec<&str> = labels.map(AccountPlan::label).collect();
-    let words = words.replace("{is}", if labels.len() == 1 { "is" } else { "are" });
-    let (number, accounts) = (labels.len(), run.accounts.len());
-    let names = match run.format {
-        Format::Apply => format!(": {}", abbreviate_list(labels)),
-        Format::Plan | Format::Drift => String::new(),
+/// Returns e.g. `2 of 60 accounts failed` for each kind of trouble, with the names after an apply.
+fn troubled_accounts(run: &Run) -> impl Iterator<Item = String> {
+    let is_apply = run.format == Format::Apply;
+    let number = run.accounts.len();
+    let failed = if is_apply {
+        "could not be read"
+    } else {
+        "failed"
     };
-    match accounts {
-        _ if number == 0 => None,
-        1 => Some(format!("the account {words}")),
-        _ => Some(format!("{number} of {accounts} accounts {words}{names}")),
-    }
-}
-
-/// Returns true if every account was read and every change was made and verified.
-pub(super) fn is_complete(run: &Run) -> bool {
-    !run.accounts.iter().any(|account| {
-        account.error.is_some()
-            || !account.violations.is_empty()
-            || !account.errors.is_empty()
-            || account.is_incomplete()
+    let kinds: [(&str, fn(&AccountPlan) -> bool); 3] = [
+        (failed, |one| one.error.is_some()),
+        ("blocked by a guard", |one| !one.violations.is_empty()),
+        ("ambiguous", |one| {
+            one.problems.is_none() && !one.errors.is_empty()
+        }),
+    ];
+    kinds.into_iter().filter_map(move |(words, is_troubled)| {
+        let accounts = run.accounts.iter().filter(|account| is_troubled(account));
+        let labels: Vec<&str> = accounts.map(AccountPlan::label).collect();
+        let verb = match (labels.len(), words == failed) {
+            (0, _) => return None,
+            (_, true) => "",
+            (1, false) => "is ",
+            (_, false) => "are ",
+        };
+        let names = match is_apply {
+            true => format!(": {}", abbreviate_list(&labels)),
+            false => String::new(),
+        };
+        Some(match number {
+            1 => format!("the account {verb}{words}"),
+            _ => format!("{} of {number} accounts {verb}{words}{names}", labels.len()),
+        })
     })
 }
 
-/// Returns the headline, and the sentence about resources without differences.
-fn headline(run: &Run, totals: &Totals, kind: &str, items: &[Vec<Item>]) -> (String, String) {
-    let Totals {
-        accounts,
-        failed_accounts,
-        changed_accounts,
-        unchanged,
-        unlisted,
-        ambiguous,
-        ..
-    } = *totals;
-    let read = accounts - failed_accounts;
-    if run.format == Format::Apply {
-        return match is_complete(run) {
-            true if kind == "Apply" => ("Apply complete".to_owned(), "Verified.".to_owned()),
-            true => (format!("{kind} complete"), String::new()),
-            false => (format!("{kind} incomplete"), String::new()),
-        };
-    }
-    if read == 0 {
-        return (String::new(), String::new());
-    }
-    let has_findings = changed_accounts > 0 || ambiguous > 0;
-    let in_accounts = match (accounts, has_findings) {
-        (1, _) => String::new(),
-        (_, false) => format!(" in {}", pluralize(read, "account")),
-        (_, true) => format!(" in {} of {accounts} accounts", changed_accounts.max(1)),
-    };
-    let rest = match run.format {
-        _ if !has_findings && kind == "Destroy" => String::new(),
-        _ if !has_findings => matching(run),
-        Format::Drift => {
-            let empty = items.iter().filter(|items| items.is_empty()).count();
-            let rest = if accounts == 1 { unchanged } else { empty };
-            nonzero([(rest, "as declared.")]).collect()
+/// Returns the numbers of unchanged and unlisted resources, with the names of those that are not shown as items.
+fn untouched(run: &Run, totals: &Totals, is_destroy: bool) -> String {
+    let account = match run.accounts.as_slice() {
+        [_] if totals.ambiguous > 0 && !is_destroy => {
+            return "Nothing can be applied to this account until it is resolved.".to_owned();
         }
-        _ if accounts == 1 && ambiguous > 0 && kind != "Destroy" => {
-            "Nothing can be applied to this account until it is resolved.".to_owned()
-        }
-        _ => {
-            let numbers = nonzero([(unchanged, "unchanged"), (unlisted, "unlisted")]);
-            let numbers = numbers.collect::<Vec<_>>().join(", ");
-            let names = match run.accounts.as_slice() {
-                [account] => unmanaged(run, account).map(|one| abbreviated(&one.address)),
-                _ => return (format!("{kind}{in_accounts}"), sentence(numbers)),
-            };
-            match abbreviate_list(names) {
-                names if names.is_empty() => sentence(numbers),
-                names => format!("{numbers} ({names})."),
-            }
-        }
+        [account] => Some(account),
+        _ => None,
     };
-    let headline = match (run.format, has_findings) {
-        (_, true) => kind,
-        (Format::Drift, false) => "No drift",
-        (_, false) if kind == "Destroy" => return ("Nothing to destroy".to_owned(), rest),
-        (_, false) => "No changes",
-    };
-    (format!("{headline}{in_accounts}"), rest)
-}
-
-fn sentence(text: String) -> String {
-    match text.as_str() {
-        "" => text,
-        text => format!("{text}."),
+    let numbers = join(nonzero([
+        (totals.unchanged, "unchanged"),
+        (totals.unlisted, "unlisted"),
+    ]));
+    let unmanaged = account
+        .into_iter()
+        .flat_map(|account| unmanaged(run, account));
+    match abbreviate_list(unmanaged.map(|one| abbreviated(&one.address))) {
+        _ if numbers.is_empty() => numbers,
+        names if names.is_empty() => format!("{numbers}."),
+        names => format!("{numbers} ({names})."),
     }
 }
 
@@ -379,27 +371,20 @@ fn kinds(behaviors: usize, integrations: usize) -> String {
     kinds.join(" and ")
 }
 
-fn remarks(run: &Run, totals: &Totals) -> Vec<String> {
-    if run.format == Format::Apply {
-        return Vec::new();
-    }
+fn remarks(run: &Run, has_findings: bool) -> Vec<String> {
     let mut remarks = Vec::new();
-    if totals.changed_accounts == 0 && totals.ambiguous == 0 {
-        remarks.extend(unmanaged_resources(run));
-    } else if run.format == Format::Plan {
-        let sentences = weakening(run).into_iter().chain(unassigned(run));
-        remarks.push(sentences.collect::<Vec<_>>().join(" "));
-        remarks.retain(|remark| !remark.is_empty());
+    match run.format {
+        Format::Apply => return remarks,
+        Format::Plan | Format::Drift if !has_findings => remarks.extend(unmanaged_resources(run)),
+        Format::Plan => {
+            let sentences: Vec<String> =
+                weakening(run).into_iter().chain(unassigned(run)).collect();
+            remarks.extend((!sentences.is_empty()).then(|| sentences.join(" ")));
+        }
+        Format::Drift => {}
     }
-    if totals.accounts > 1 {
-        let failures = [
-            accounts(run, "{is} ambiguous", |one| !one.errors.is_empty()),
-            accounts(run, "{is} blocked by a guard", |one| {
-                !one.violations.is_empty()
-            }),
-            accounts(run, "failed", |one| one.error.is_some()),
-        ];
-        remarks.extend(failures.into_iter().flatten().map(sentence));
+    if run.accounts.len() > 1 {
+        remarks.extend(troubled_accounts(run).map(|sentence| sentence + "."));
     }
     remarks
 }
@@ -409,74 +394,62 @@ fn unmanaged_resources(run: &Run) -> Option<String> {
     let all: Vec<_> = run.handled().flat_map(|one| unmanaged(run, one)).collect();
     let is_behavior = |one: &&&UnlistedResource| matches!(one.address, Address::Behavior(_));
     let behaviors = all.iter().filter(is_behavior).count();
-    let names = kinds(behaviors, all.len() - behaviors);
+    let resources = kinds(behaviors, all.len() - behaviors);
     let verb = if all.len() == 1 { "is" } else { "are" };
-    let list = match run.accounts.len() {
-        1 => format!(
-            ": {}",
-            abbreviate_list(all.iter().map(|one| unlisted_name(one)))
-        ),
+    let names = abbreviate_list(all.iter().map(|one| unlisted_name(one)));
+    let names = match run.accounts.len() {
+        1 => format!(": {names}"),
         _ => String::new(),
     };
-    (!all.is_empty()).then(|| format!("{names} {verb} unlisted and not managed{list}."))
+    (!all.is_empty()).then(|| format!("{resources} {verb} unlisted and not managed{names}."))
 }
 
-/// Returns the weakening changes, with the accounts or their number. Those that a guard blocks are shown as blocked.
+/// Returns the weakening changes. Those that a guard blocks are shown as blocked.
 fn weakening(run: &Run) -> Option<String> {
-    let mut holders: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    let mut first: Vec<&Change> = Vec::new();
+    let mut names = Vec::new();
+    let mut effect = String::new();
     for account in &run.accounts {
-        let is_blocked = |change: &Change| {
-            account.violations.iter().any(|violation| {
-                violation.guard == Guard::Weakening
-                    && violation.address.as_ref() == Some(&change.address)
-            })
-        };
-        for change in account.changes.iter().filter(|change| !is_blocked(change)) {
-            if let Some(reason) = change.weakens {
-                first.push(change);
-                let text = format!("{} ({})", abbreviated(&change.address), reason.shown());
-                holders.entry(text).or_default().push(account.label());
+        let blocked = account
+            .violations
+            .iter()
+            .filter(|one| one.guard == Guard::Weakening);
+        let blocked: Vec<&Address> = blocked.filter_map(|one| one.address.as_ref()).collect();
+        let prefix = prefix(run, account.label());
+        for change in account
+            .changes
+            .iter()
+            .filter(|one| !blocked.contains(&&one.address))
+        {
+            let Some(reason) = change.weakens else {
+                continue;
+            };
+            let address = abbreviated(&change.address);
+            names.push(format!("{prefix}{address} ({})", reason.shown()));
+            let tenant = change.before.as_ref().and_then(Fields::tenant_url);
+            if let Some(tenant) = tenant.filter(|_| change.after.is_none()) {
+                effect = format!(": {} no longer receives risk scores", shown(tenant));
             }
         }
     }
-    let names = holders
-        .into_iter()
-        .flat_map(|(text, labels)| match labels.len() {
-            _ if run.accounts.len() == 1 => vec![text],
-            GROUPING_THRESHOLD.. => vec![format!("{text} in {} accounts", labels.len())],
-            _ => labels
-                .iter()
-                .map(|label| format!("{label}/{text}"))
-                .collect(),
-        });
-    let names = abbreviate_list(names);
-    let changes = match first.as_slice() {
-        [] => return None,
-        [_] => "1 change weakens protection".to_owned(),
-        many => format!("{} changes weaken protection", many.len()),
-    };
-    let effect = match first.as_slice() {
-        [change] if change.after.is_none() => {
-            let tenant = change.before.as_ref().and_then(Fields::tenant_url);
-            let tenant = tenant.map(shown).unwrap_or_default();
-            format!(": {tenant} no longer receives risk scores")
-        }
-        _ => String::new(),
-    };
-    Some(format!("{changes}: {names}{effect}."))
+    let list = abbreviate_list(&names);
+    match names.len() {
+        0 => None,
+        1 => Some(format!("1 change weakens protection: {list}{effect}.")),
+        many => Some(format!("{many} changes weaken protection: {list}.")),
+    }
 }
 
 /// Returns the number of policies that use a level that no behavior will assign.
 fn unassigned(run: &Run) -> Option<String> {
-    let accounts = run.accounts.iter();
-    let policies: usize = accounts
-        .map(|account| account.unassigned_policies().len())
-        .sum();
-    let verb = if policies == 1 {
-        "policy uses"
-    } else {
-        "policies use"
-    };
-    (policies > 0).then(|| format!("{policies} Access {verb} a level that nothing will assign."))
+    let policies = run
+        .accounts
+        .iter()
+        .map(|account| account.unassigned_policies().len());
+    match policies.sum::<usize>() {
+        0 => None,
+        1 => Some("1 Access policy uses a level that nothing will assign.".to_owned()),
+        many => Some(format!(
+            "{many} Access policies use a level that nothing will assign."
+        )),
+    }
 }

@@ -98,24 +98,17 @@ fn results(text: &mut String, run: &Run, view: &View) -> fmt::Result {
 
 fn write_section(text: &mut String, section: &Section, items: &[&Item]) -> fmt::Result {
     let bold = style::HEADING;
-    write!(text, "{bold}{}{bold:#}", section.heading)?;
-    match &section.account {
-        Some((id, file)) if id.is_empty() => write!(text, "  {file}")?,
-        Some((id, file)) => write!(text, " ({id})  {file}")?,
-        None => {}
-    }
+    write!(text, "{bold}{}{bold:#}{}", section.heading, section.place)?;
     let is_failed = items.iter().all(|item| item.is_account_error());
     text.push_str(if is_failed { "\n" } else { "\n\n" });
-    for (index, item) in items.iter().enumerate() {
-        let is_apart = index.checked_sub(1).is_some_and(|previous| {
-            let previous = items[previous].severity;
-            previous == Severity::Ambiguous
-                || (previous != item.severity && item.severity == Severity::Note)
-        });
-        if is_apart {
+    let mut previous = Severity::Note;
+    for item in items {
+        let is_first_note = item.severity == Severity::Note && previous != Severity::Note;
+        if is_first_note || previous == Severity::Ambiguous {
             text.push('\n');
         }
         write_item(text, item, "  ")?;
+        previous = item.severity;
     }
     writeln!(text)
 }

@@ -10,7 +10,9 @@ use crate::model::text::{GROUPING_THRESHOLD, abbreviate_list, pluralize};
 use crate::plan::{AccountPlan, Format, Run};
 
 use super::attribution::Fact;
-use super::item::{Item, Resolution, Severity, items, own_ids, prefix, shown, well_known_urls};
+use super::item::{
+    Item, Resolution, Severity, generated_references, items, prefix, shown, well_known_urls,
+};
 use super::summary::Summary;
 
 /// Level of detail of a fleet.
@@ -46,8 +48,8 @@ pub struct Section {
     pub heading: String,
     /// Names of the accounts. Empty if the items name them.
     pub accounts: Vec<String>,
-    /// Abbreviated ID and file of a single account.
-    pub account: Option<(String, String)>,
+    /// Abbreviated ID and file of a single account, after the heading.
+    pub place: String,
     /// The most severe first.
     pub items: Vec<Item>,
 }
@@ -99,8 +101,11 @@ impl View {
 /// Groups equal items. Sections of a single account show the IDs.
 fn sections(run: &Run, shown: &[Vec<Item>], detail: DetailLevel) -> Vec<Section> {
     let masked = run.accounts.iter().zip(shown).map(|(account, items)| {
-        let own = own_ids(account);
-        items.iter().map(|item| item.masked(run, &own)).collect()
+        let generated = generated_references(account);
+        items
+            .iter()
+            .map(|item| item.masked(run, &generated))
+            .collect()
     });
     let masked: Vec<Vec<Item>> = masked.collect();
     let mut holders: HashMap<&Item, BTreeMap<usize, &Item>> = HashMap::new();
@@ -114,20 +119,31 @@ fn sections(run: &Run, shown: &[Vec<Item>], detail: DetailLevel) -> Vec<Section>
         (DetailLevel::Grouped, Severity::Failed) => 2,
         (DetailLevel::Grouped, _) => GROUPING_THRESHOLD,
     };
+    let is_single = |item: &Item| holders[item].len() < threshold(item);
+    // Several unlisted active integrations are listed, with both ways to resolve them once.
+    let unlisted = masked.iter().flatten();
+    let unlisted = unlisted.filter(|item| item.resolution.is_some() && is_single(item));
+    let unlisted = unlisted.count();
+    let is_listed = detail == DetailLevel::Grouped && unlisted >= GROUPING_THRESHOLD;
+    let mut list = Vec::new();
     let mut sections: BTreeMap<BTreeSet<usize>, Vec<Item>> = BTreeMap::new();
     for (account, (masked, shown)) in masked.iter().zip(shown).enumerate() {
+        let label = run.accounts[account].label();
         for (masked, shown) in masked.iter().zip(shown) {
             let holders = &holders[masked];
-            if holders.len() < threshold(masked) {
+            if is_single(masked) && is_listed && shown.resolution.is_some() {
+                list.push(shown.listed(&prefix(run, label)));
+            } else if is_single(masked) {
                 let section = sections.entry([account].into()).or_default();
                 section.push(shown.clone());
             } else if holders.keys().next() == Some(&account) {
-                let accounts = holders.keys().copied().collect();
-                let facts = shared_facts(run.accounts[account].label(), holders.values());
+                let all: Vec<&Item> = holders.values().copied().collect();
+                let facts = shared_facts(label, &all);
                 let item = Item {
                     facts,
                     ..masked.clone()
                 };
+                let accounts = holders.keys().copied().collect();
                 sections.entry(accounts).or_default().push(item);
             }
         }
@@ -137,8 +153,19 @@ fn sections(run: &Run, shown: &[Vec<Item>], detail: DetailLevel) -> Vec<Section>
         Section::new(&accounts.collect::<Vec<_>>(), items)
     });
     let mut sections: Vec<Section> = sections.collect();
-    if detail == DetailLevel::Grouped {
-        list_unlisted_integrations(run, &mut sections);
+    if !list.is_empty() {
+        list.push(Item {
+            severity: Severity::Integration,
+            resolution: Some(Resolution::template(run)),
+            ..Item::default()
+        });
+        sections.push(Section {
+            severity: Severity::Integration,
+            heading: format!("{unlisted} unlisted active integrations receive risk scores:"),
+            accounts: Vec::new(),
+            place: String::new(),
+            items: list,
+        });
     }
     sections.sort_by_key(|section| section.severity);
     sections
@@ -150,107 +177,46 @@ impl Section {
         let labels: Vec<String> = accounts.iter().map(|one| one.label().to_owned()).collect();
         let names = abbreviate_list(&labels);
         let count = pluralize(labels.len(), "account");
-        let (heading, account) = match accounts {
-            _ if items.iter().all(Item::is_account_error) => {
-                (format!("{count} failed: {names}"), None)
-            }
+        let mut place = String::new();
+        let heading = match accounts {
+            _ if items.iter().all(Item::is_account_error) => format!("{count} failed: {names}"),
             [account] => {
-                let id = account.name.as_ref();
-                let id = id.map(|_| account.account_id.abbreviated());
-                let account = (id.unwrap_or_default(), shown(&account.source));
-                (names, Some(account))
+                place = format!("  {}", shown(&account.source));
+                if account.name.is_some() {
+                    place = format!(" ({}){place}", account.account_id.abbreviated());
+                }
+                names
             }
-            _ => (format!("{count}: {names}"), None),
+            _ => format!("{count}: {names}"),
         };
         Section {
             severity: items[0].severity,
             heading,
             accounts: labels,
-            account,
+            place,
             items,
         }
     }
 }
 
 /// Returns the facts of a shared item. If they differ, the first account is an example.
-fn shared_facts<'a>(label: &str, mut items: impl Iterator<Item = &'a &'a Item>) -> Vec<Fact> {
-    let Some(first) = items.next() else {
-        return Vec::new();
-    };
-    let first = &first.facts;
-    let (mut equal, mut equal_texts) = (true, true);
-    for item in items {
-        equal &= item.facts == *first;
-        let texts = item.facts.iter().map(|fact| &fact.text);
-        equal_texts &= texts.eq(first.iter().map(|fact| &fact.text));
-    }
-    let shared = first
-        .iter()
-        .cloned()
-        .map(|fact| match (equal, equal_texts) {
-            (true, _) => fact,
-            (false, is_equal) => Fact {
-                text: match is_equal {
-                    true => fact.text,
-                    false => format!("in {label}: {}", fact.text),
-                },
+fn shared_facts(label: &str, items: &[&Item]) -> Vec<Fact> {
+    let facts = items[0].facts.iter().enumerate().map(|(at, fact)| {
+        let mut others = items.iter().map(|item| item.facts.get(at));
+        let is_equal = others.clone().all(|other| other == Some(fact));
+        let has_text = others.all(|other| other.is_some_and(|other| other.text == fact.text));
+        match (is_equal, has_text) {
+            (true, _) => fact.clone(),
+            (false, true) => Fact {
                 detail: None,
                 varies: true,
+                ..fact.clone()
             },
-        });
-    shared.collect()
-}
-
-/// Moves the unlisted active integrations of single accounts into one section, with one line each, if there are three or more.
-fn list_unlisted_integrations(run: &Run, sections: &mut Vec<Section>) {
-    let is_listed =
-        |section: &Section, item: &Item| section.accounts.len() == 1 && item.resolution.is_some();
-    let all = sections.iter();
-    let all = all.flat_map(|section| section.items.iter().map(move |item| (section, item)));
-    let count = all
-        .filter(|(section, item)| is_listed(section, item))
-        .count();
-    if count < GROUPING_THRESHOLD {
-        return;
-    }
-    let mut items = Vec::new();
-    for section in sections
-        .iter_mut()
-        .filter(|section| section.accounts.len() == 1)
-    {
-        let prefix = prefix(run, &section.accounts[0]);
-        for item in section
-            .items
-            .extract_if(.., |item| item.resolution.is_some())
-        {
-            let facts = item.facts.iter().map(|fact| fact.text.as_str());
-            let words: Vec<&str> = item.lines.iter().map(String::as_str).chain(facts).collect();
-            items.push(Item {
-                title: format!("{prefix}{}", item.title),
-                status: words.join("  "),
-                sentence: words.join(" "),
-                lines: Vec::new(),
-                facts: Vec::new(),
-                resolution: None,
-                ..item
-            });
+            (false, false) => Fact {
+                varies: true,
+                ..Fact::new(format!("in {label}: {}", fact.text))
+            },
         }
-    }
-    sections.retain_mut(|section| {
-        let severity = section.items.first().map(|item| item.severity);
-        section.severity = severity.unwrap_or_default();
-        severity.is_some()
     });
-    items.push(Item {
-        severity: Severity::Integration,
-        resolution: Some(Resolution::template(run)),
-        ..Item::default()
-    });
-    sections.push(Section {
-        severity: Severity::Integration,
-        heading: format!("{count} unlisted active integrations receive risk scores:"),
-        accounts: Vec::new(),
-        account: None,
-        items,
-    });
+    facts.collect()
 }

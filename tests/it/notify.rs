@@ -9,10 +9,10 @@ use aws_lc_rs::hmac;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::{HeaderMap, Response};
 use riskform::notify::{
-    CheckResult, DeliveryError, ID_HEADER, Message, NotifyError, Outcome, SIGNATURE_HEADER,
-    Settings, TIMESTAMP_HEADER, Target, notify,
+    CheckResult, ID_HEADER, Message, Outcome, SIGNATURE_HEADER, Settings, TIMESTAMP_HEADER, Target,
+    notify,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -107,20 +107,16 @@ fn settings() -> Settings {
     }
 }
 
-async fn tell(server: &Server) -> Vec<NotifyError> {
-    let failures = notify(&[server.target("http")], &MESSAGE, &settings()).await;
-    let shown = format!("{failures:?}");
-    assert!(!shown.contains("canary"), "{shown}");
-    for failure in &failures {
-        assert!(!failure.to_string().contains("canary"), "{failure}");
-    }
-    failures
+async fn tell(server: &Server) -> Result<(), String> {
+    let result = notify(&server.target("http"), &MESSAGE, &settings()).await;
+    assert!(!format!("{result:?}").contains("canary"), "{result:?}");
+    result
 }
 
 #[tokio::test]
 async fn a_webhook_gets_signed_json_and_no_credentials() {
     let server = Server::answering(&[204]).await;
-    assert_eq!(tell(&server).await, []);
+    assert_eq!(tell(&server).await, Ok(()));
 
     let received = server.received.lock().unwrap();
     let [
@@ -159,8 +155,8 @@ async fn a_webhook_gets_signed_json_and_no_credentials() {
 async fn slack_gets_text_without_a_signature() {
     let server = Server::answering(&[200]).await;
     assert_eq!(
-        notify(&[server.target("slack+http")], &MESSAGE, &settings()).await,
-        []
+        notify(&server.target("slack+http"), &MESSAGE, &settings()).await,
+        Ok(())
     );
     let received = server.received.lock().unwrap();
     let [slack] = received.as_slice() else {
@@ -174,26 +170,27 @@ async fn slack_gets_text_without_a_signature() {
 
 #[tokio::test]
 async fn a_fault_of_the_server_is_tried_again_twice_and_nothing_else_is() {
-    let status = |code| StatusCode::from_u16(code).unwrap();
-    let table: [(&[u16], usize, Option<DeliveryError>); 5] = [
-        (&[500, 503, 200], 3, None),
+    let table: [(&[u16], usize, &str); 5] = [
+        (&[500, 503, 200], 3, ""),
+        (&[500, 502, 503], 3, "it answered 503 Service Unavailable"),
+        (&[404], 1, "it answered 404 Not Found"),
+        (&[503, 410], 2, "it answered 410 Gone"),
         (
-            &[500, 502, 503],
-            3,
-            Some(DeliveryError::Refused(status(503))),
+            &[302],
+            1,
+            "it answered 302 Found (redirects are not followed); use the final URL",
         ),
-        (&[404], 1, Some(DeliveryError::Refused(status(404)))),
-        (&[503, 410], 2, Some(DeliveryError::Refused(status(410)))),
-        (&[302], 1, Some(DeliveryError::Redirected(status(302)))),
     ];
     for (statuses, requests, reason) in table {
         let server = Server::answering(statuses).await;
-        let reasons: Vec<DeliveryError> = tell(&server)
-            .await
-            .into_iter()
-            .map(|failure| failure.reason)
-            .collect();
-        assert_eq!(reasons, Vec::from_iter(reason), "{statuses:?}");
+        let expected = match reason {
+            "" => Ok(()),
+            reason => Err(format!(
+                "cannot notify http://{}/…: {reason}",
+                server.address
+            )),
+        };
+        assert_eq!(tell(&server).await, expected, "{statuses:?}");
         assert_eq!(server.requests(), requests, "{statuses:?}");
     }
 }
@@ -201,50 +198,36 @@ async fn a_fault_of_the_server_is_tried_again_twice_and_nothing_else_is() {
 #[tokio::test]
 async fn a_short_rate_limit_is_waited_for() {
     let server = Server::answering(&[429, 200]).await;
-    assert_eq!(tell(&server).await, []);
+    assert_eq!(tell(&server).await, Ok(()));
     assert_eq!(server.requests(), 2);
 
     let server = Server::answering(&[429]).await;
     let target: Target = format!("http://{}/patience", server.address)
         .parse()
         .unwrap();
-    let failures = notify(&[target], &MESSAGE, &settings()).await;
-    let reason = DeliveryError::RateLimited(Duration::from_secs(600));
-    assert_eq!(failures[0].reason, reason);
+    let warning = notify(&target, &MESSAGE, &settings()).await.unwrap_err();
+    let reason = "it answered 429 Too Many Requests (retry after 600 s)";
+    assert!(warning.ends_with(reason), "{warning}");
     assert_eq!(server.requests(), 1);
 }
 
 #[tokio::test]
-async fn one_that_does_not_answer_keeps_no_other_from_hearing() {
-    let dead = Server {
-        address: {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            listener.local_addr().unwrap().to_string()
-        },
-        received: Arc::default(),
-    };
+async fn no_answer_is_a_warning() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dead = listener.local_addr().unwrap();
+    drop(listener);
     // The system accepts connections, but there is no response.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let silent = format!("http://{}/canary", silent.local_addr().unwrap());
-    let alive = Server::answering(&[200]).await;
-    let targets = [
-        dead.target("http"),
-        silent.parse().unwrap(),
-        alive.target("http"),
-    ];
+    let silent = silent.local_addr().unwrap();
     let impatient = Settings {
         timeout: Duration::from_millis(300),
         ..settings()
     };
-    let failures = notify(&targets, &MESSAGE, &impatient).await;
-    assert_eq!(alive.requests(), 1);
-    let failed: Vec<&Target> = failures.iter().map(|failure| &failure.target).collect();
-    assert_eq!(failed, [&targets[0], &targets[1]]);
-    for failure in &failures {
-        assert!(
-            matches!(failure.reason, DeliveryError::Unreachable(_)),
-            "{failure}"
-        );
+    for (address, reason) in [(dead, "Connection refused"), (silent, "timed out")] {
+        let target = format!("http://{address}/canary").parse().unwrap();
+        let warning = notify(&target, &MESSAGE, &impatient).await.unwrap_err();
+        let start = format!("cannot notify http://{address}/…: no answer: {reason}");
+        assert!(warning.starts_with(&start), "{warning}");
     }
 }
 

@@ -21,7 +21,7 @@ use crate::cli::user_selection::{SelectedUsers, UserRef, choose, parse_list};
 use crate::model::behavior::RiskLevel;
 use crate::model::text::{abbreviate_list, pluralize};
 use crate::model::user::{UserId, UserRisk};
-use crate::report::ResetText;
+use crate::report;
 use crate::report::get::{Privacy, users_table};
 
 /// Flags of `reset`.
@@ -111,7 +111,7 @@ pub(crate) async fn run(args: ResetArgs, output: &Output) -> Result<Exit, Comman
         Ok(())
     };
     let resets = reset(&client.writer(), &account.id, &users, &mut observe).await;
-    output.result(ResetText(&resets));
+    output.result(report::reset(&resets));
     Ok(Exit::from_resets(&resets, signals::received()))
 }
 

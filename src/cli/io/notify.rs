@@ -190,7 +190,7 @@ impl Notifications {
     ) -> Option<String> {
         let name = format!(
             "told-{}.json",
-            &sha256(&(&self.about, target.full_url()))[7..39]
+            &sha256(&(&self.about, target.url.as_str()))[7..39]
         );
         // Locked, so that runs at the same time send one message.
         let mut kept = state.lock(&name).await;
@@ -201,10 +201,9 @@ impl Notifications {
         let now = Timestamp::now();
         let outcome = message.outcome_to_send(told.as_ref(), now, self.again)?;
         let message = Message { outcome, ..message };
-        let failure = self.deliver(target, &message).await;
-        if failure.is_some() {
+        if let Err(warning) = notify(target, &message, &self.settings).await {
             // Not recorded, so the next run sends it again.
-            return failure;
+            return Some(warning);
         }
         let now_told = DeliveryRecord::of(&message, now);
         let end = match (&now_told, &told) {
@@ -215,10 +214,5 @@ impl Notifications {
         Some(format!(
             "cannot save the notification state: {why}; the same drift will be sent on every run"
         ))
-    }
-
-    async fn deliver(&self, target: &Target, message: &Message<'_>) -> Option<String> {
-        let failures = notify(std::slice::from_ref(target), message, &self.settings).await;
-        failures.first().map(ToString::to_string)
     }
 }

@@ -250,12 +250,12 @@ fn sixty_accounts_as_page() {
     <p class="quiet">Risk Scoring is an Enterprise feature; ask your Cloudflare account team to enable it</p>
     </article>
     <article class="severe" id="section-2">
-    <h2>customer-37 <span class="quiet">accounts&#x2f;customer-37.yaml</span></h2>
+    <h2>customer-37 <span class="quiet">(00000000…0025)  accounts&#x2f;customer-37.yaml</span></h2>
     <p><code>behavior.imp_travel</code> is off, declared on <span class="badge">weaker</span></p>
     <p>Set by admin@example.com in the dashboard, 3 h ago (2026-11-22 07:00 UTC, ray 8f00ba4c000000b4)</p>
     </article>
     <article class="severe" id="section-3">
-    <h2>customer-52 <span class="quiet">accounts&#x2f;customer-52.yaml</span></h2>
+    <h2>customer-52 <span class="quiet">(00000000…0034)  accounts&#x2f;customer-52.yaml</span></h2>
     <p><code>https:&#x2f;&#x2f;shadow.okta.com</code>, active: receives risk scores <span class="badge">unlisted integration</span></p>
     <p>Created by ci@example.com with the API token old-ci, 3 h ago (2026-11-22 07:00 UTC, ray 8f00ba4c000000c8)</p>
     <p>To delete it, run:</p>
