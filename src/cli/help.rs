@@ -5,24 +5,26 @@ use clap::{Arg, ArgAction, Command};
 use crate::cli::exit::Exit;
 use crate::cli::io::environment;
 
-/// Commands in the order of the overview: group, name and exit codes in one line, then examples with comments.
+/// Commands in the order of the overview: group and name, then exit codes with their meanings, then examples with comments.
 const COMMANDS: &str = include_str!("help.txt");
 
 struct CommandHelp {
     group: &'static str,
     name: &'static str,
-    exits: &'static str,
-    examples: &'static str,
+    exits: Vec<&'static str>,
+    examples: Vec<&'static str>,
 }
 
 fn commands() -> impl Iterator<Item = CommandHelp> {
     COMMANDS.split("\n\n").filter_map(|block| {
-        let (head, examples) = block.split_once('\n')?;
-        let mut fields = head.split(" | ");
+        let (head, lines) = block.split_once('\n')?;
+        let (group, name) = head.split_once(" | ")?;
+        let is_exit = |line: &&str| line.starts_with(|c: char| c.is_ascii_digit());
+        let (exits, examples) = lines.lines().partition(is_exit);
         Some(CommandHelp {
-            group: fields.next()?,
-            name: fields.next()?,
-            exits: fields.next()?,
+            group,
+            name,
+            exits,
             examples,
         })
     })
@@ -47,6 +49,10 @@ pub(crate) fn with_help(riskform: Command) -> Command {
     let variables: String = environment::variables()
         .map(|(name, meaning)| format!("\n  {name}\n      {meaning}"))
         .collect();
+    let exits = Exit::ALL.iter();
+    let exits: String = exits
+        .map(|exit| exit_line(&exit.code().to_string(), exit.meaning()))
+        .collect();
     let mut riskform = riskform
         .help_template(format!(
             "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{overview}\n\
@@ -56,8 +62,7 @@ pub(crate) fn with_help(riskform: Command) -> Command {
         .disable_version_flag(true)
         .args([help, version])
         .after_long_help(format!(
-            "Environment variables:{variables}\n\n{}",
-            exit_codes(|_| true)
+            "Environment variables:{variables}\n\nExit codes:{exits}"
         ));
     for help in commands() {
         riskform = riskform.mut_subcommand(help.name, |command| {
@@ -71,20 +76,26 @@ pub(crate) fn with_help(riskform: Command) -> Command {
 impl CommandHelp {
     fn add_to(&self, command: Command) -> Command {
         let (mut lines, mut examples) = (String::new(), String::new());
-        for example in self.examples.lines() {
+        for example in &self.examples {
             let (line, comment) = example.split_once("  # ").unwrap_or((example, ""));
             lines.push_str(&format!("  {line}\n"));
             examples.push_str(&format!("  # {comment}\n  {line}\n"));
         }
-        let codes: Vec<&str> = self.exits.split(' ').collect();
-        let exits = exit_codes(|exit| codes.contains(&exit.code().to_string().as_str()));
-        let codes = codes.join(", ");
+        let exits = self.exits.iter().filter_map(|line| line.split_once("  "));
+        let (codes, exits): (Vec<&str>, Vec<String>) = exits
+            .map(|(code, meaning)| (code, exit_line(code, meaning)))
+            .unzip();
+        let (codes, exits) = (codes.join(", "), exits.concat());
         command
             .after_help(format!(
                 "Examples:\n{lines}\nExit codes: {codes}. See --help for details."
             ))
-            .after_long_help(format!("Examples:\n{examples}\n{exits}"))
+            .after_long_help(format!("Examples:\n{examples}\nExit codes:{exits}"))
     }
+}
+
+fn exit_line(code: &str, meaning: &str) -> String {
+    format!("\n  {code:<4} {meaning}")
 }
 
 /// Returns the commands in groups, one per line.
@@ -103,12 +114,6 @@ fn overview(riskform: &Command) -> String {
     )
 }
 
-fn exit_codes(includes: impl Fn(Exit) -> bool) -> String {
-    let exits = Exit::ALL.iter().filter(|exit| includes(**exit));
-    let lines = exits.map(|exit| format!("\n  {:<4} {}", exit.code(), exit.meaning()));
-    format!("Exit codes:{}", lines.collect::<String>())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,7 +129,13 @@ mod tests {
         known.sort_unstable();
         assert_eq!(sorted, known);
         for entry in commands() {
-            for example in entry.examples.lines() {
+            let codes = Exit::ALL.iter().map(|exit| exit.code().to_string());
+            let codes: Vec<String> = codes.collect();
+            for exit in entry.exits {
+                let (code, _) = exit.split_once("  ").unwrap();
+                assert!(codes.iter().any(|known| known == code), "{exit}");
+            }
+            for example in entry.examples {
                 let (line, comment) = example.split_once("  # ").unwrap();
                 assert!(!comment.is_empty(), "{line}");
                 let line = line.trim_start_matches("eval \"$(").trim_end_matches(")\"");

@@ -253,27 +253,18 @@ impl Account {
         stamp: Stamp,
         settings: &Settings,
     ) -> Result<&Integration, ApiError> {
-        let created = self.read_integration(bytes, None, stamp, settings)?;
-        Ok(self.add_integration(account_id, created, stamp))
-    }
-
-    /// Adds an integration without checking any rule.
-    pub(super) fn add_integration(
-        &mut self,
-        account_id: &AccountId,
-        fields: Fields,
-        stamp: Stamp,
-    ) -> &Integration {
+        let fields = self.read_integration(bytes, None, stamp, settings)?;
         let id = IntegrationId::from(uuid(stamp.serial));
-        self.integrations.entry(id).or_insert_with(|| Integration {
+        let well_known_url = format!(
+            "https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/{id}"
+        );
+        Ok(self.integrations.entry(id).or_insert(Integration {
             id,
             account_tag: account_id.to_string(),
             created_at: stamp.now.to_string(),
-            well_known_url: format!(
-                "https://ssf.risk-score.teams.cloudflare.com/.well-known/sse-configuration/{id}"
-            ),
+            well_known_url,
             fields,
-        })
+        }))
     }
 
     /// Overwrites an integration, except its type. Omitted fields are reset.

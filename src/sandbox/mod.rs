@@ -43,8 +43,6 @@ pub use settings::{
 pub use store::StoreError;
 
 use crate::model::account::{AccountId, LiveAccount};
-use crate::model::field::Fields;
-use crate::model::integration::Integration;
 use account::Stamp;
 use rate_limit::{RateLimitStatus, RateLimits};
 use store::Store;
@@ -119,17 +117,6 @@ impl Sandbox {
         edit: impl FnOnce(&mut Account) -> T,
     ) -> Result<T, StoreError> {
         self.write(id, |account, _| Ok(edit(account)))
-    }
-
-    /// Creates an integration directly, with a new ID and time but without the API's rules, like a dashboard user.
-    pub fn create_in_dashboard(
-        &self,
-        id: &AccountId,
-        fields: Fields,
-    ) -> Result<Integration, StoreError> {
-        self.write(id, |account, stamp| {
-            Ok(account.add_integration(id, fields, stamp).clone())
-        })
     }
 
     /// Returns the time in whole seconds, as in the recorded responses.

@@ -108,30 +108,20 @@ fn nothing_is_printed_if_every_format_goes_to_a_file() {
 }
 
 #[test]
-fn another_number_of_accounts_than_expected_is_an_error() {
+fn unexpected_number_of_accounts_is_an_error() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", FILE);
+    let workplace = TestDir::with_file(&server, FILE);
     for line in ["validate", "plan", "drift", "destroy --auto-approve"] {
-        let words = |expected| {
-            let words = line.split(' ').chain(["--expect-accounts", expected]);
-            words.collect::<Vec<_>>()
-        };
-        let run = workplace.run(&words("2"));
-        assert_eq!(run.code, 1, "{line}: {}", run.shown());
-        assert!(
-            run.stderr
-                .contains("error: the files declare 1 account, but --expect-accounts is 2"),
-            "{line}: {}",
-            run.shown()
-        );
-        assert_eq!(server.writes(), 0, "{line}");
+        let run = workplace.line(&format!("{line} --expect-accounts 2"));
+        run.exits(1)
+            .says("error: the files declare 1 account, but --expect-accounts is 2");
     }
-    assert_eq!(workplace.run(&["plan", "--expect-accounts", "1"]).code, 0);
+    assert_eq!(server.writes(), 0);
+    workplace.line("plan --expect-accounts 1").exits(0);
 }
 
 #[test]
-fn a_base_url_or_a_proxy_that_can_not_be_used_is_refused_and_not_shown() {
+fn invalid_base_url_or_proxy_is_an_error_that_does_not_show_it() {
     let table = [
         (
             "CLOUDFLARE_BASE_URL",
@@ -164,200 +154,154 @@ fn a_base_url_or_a_proxy_that_can_not_be_used_is_refused_and_not_shown() {
         workplace.write("riskform.yaml", FILE);
         workplace.set("CLOUDFLARE_API_TOKEN", "token");
         workplace.set(variable, value);
-        for command in [
-            "plan",
-            "drift",
-            "doctor",
-            "get users --account-id f037e56e89293a057740de681ac9abbe",
-        ] {
-            let run = workplace.run(&command.split(' ').collect::<Vec<_>>());
-            assert_eq!(run.code, 1, "{variable} {command}: {}", run.shown());
+        for command in ["plan", "doctor", "get users"] {
+            let shown = workplace.line(command).exits(1).shown();
             // The doctor prints a table with wrapped lines.
-            let told = run.shown();
-            let told: Vec<&str> = told.split_whitespace().collect();
+            let text: Vec<&str> = shown.split_whitespace().collect();
             assert!(
-                told.join(" ").contains(words),
-                "{variable} {command}: {}",
-                run.shown()
+                text.join(" ").contains(words),
+                "{variable} {command}: {shown}"
             );
-            assert!(
-                !run.shown().contains("canary"),
-                "{variable} {command}: {}",
-                run.shown()
-            );
+            assert!(!shown.contains("canary"), "{variable} {command}: {shown}");
         }
     }
 }
 
 #[test]
-fn a_proxy_that_is_down_is_named() {
+fn proxy_that_is_down_is_named() {
     let mut workplace = TestDir::new();
     workplace.write("riskform.yaml", FILE);
     workplace.set("CLOUDFLARE_API_TOKEN", "token");
     // The discard port is closed.
     workplace.set("HTTPS_PROXY", "http://me:canary@127.0.0.1:9");
-    let run = workplace.run(&["plan"]);
-    assert_eq!(run.code, 1, "{}", run.shown());
-    assert!(
-        run.stderr.contains("check the proxy set in HTTPS_PROXY"),
-        "{}",
-        run.shown()
-    );
-    assert!(!run.shown().contains("canary"), "{}", run.shown());
-
-    let run = workplace.run(&["doctor"]);
-    assert_eq!(run.code, 1);
-    let told: Vec<&str> = run.stdout.split_whitespace().collect();
+    let plan = workplace.line("plan").exits(1);
+    plan.says("check the proxy set in HTTPS_PROXY");
+    let doctor = workplace.line("doctor").exits(1);
+    let text: Vec<&str> = doctor.stdout.split_whitespace().collect();
     let proxy = "fail proxy cannot reach the API through 127.0.0.1:9 (HTTPS_PROXY) \
                  help: check that the proxy is up and allows requests to the API, or unset HTTPS_PROXY";
-    assert!(told.join(" ").contains(proxy), "{}", run.stdout);
-    assert!(!run.shown().contains("canary"), "{}", run.shown());
+    assert!(text.join(" ").contains(proxy), "{}", doctor.stdout);
+    for run in [plan, doctor] {
+        assert!(!run.shown().contains("canary"), "{}", run.shown());
+    }
 }
 
 #[test]
-fn a_base_url_without_the_usual_path_is_told() {
+fn base_url_without_the_usual_path_gets_a_hint() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", FILE);
-    let short = server.base_url().replace("/client/v4", "");
-    let help = format!(
-        "the base URL {short} does not end in /client/v4; did you mean {}?",
-        server.base_url()
-    );
-    for command in ["plan", "drift", "get behaviors", "apply"] {
-        let mut words: Vec<&str> = command.split(' ').collect();
-        words.extend(["--base-url", &short]);
-        if command.starts_with("get") {
-            words.extend(["--account-id", "f037e56e89293a057740de681ac9abbe"]);
-        }
-        let run = workplace.run(&words);
-        assert_eq!(run.code, 1, "{}", run.shown());
-        assert!(run.stderr.contains(&help), "{}", run.stderr);
+    let workplace = TestDir::with_file(&server, FILE);
+    let url = server.base_url();
+    let short = url.replace("/client/v4", "");
+    let help = format!("the base URL {short} does not end in /client/v4; did you mean {url}?");
+    for command in ["plan", "get behaviors", "doctor"] {
+        let run = workplace.line(&format!("{command} --base-url {short}"));
+        run.exits(1).says(&help);
     }
-    let doctor = workplace.run(&["doctor", "--base-url", &short]);
-    assert!(doctor.stdout.contains(&help), "{}", doctor.stdout);
 }
 
 #[test]
 fn errors_point_to_what_was_meant() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = TestDir::with(&server);
-    let account = "--account-id f037e56e89293a057740de681ac9abbe";
-    let said = |line: &str, code: i32| {
-        let run = workplace.run(&line.split(' ').collect::<Vec<_>>());
-        assert_eq!(run.code, code, "{line}: {}", run.shown());
-        run.stderr
-    };
+    let mut workplace = TestDir::with(&server);
     for command in ["plan", "drift", "validate", "apply", "destroy"] {
-        let stderr = said(command, 1);
-        assert!(
-            stderr.contains(
-                "error: riskform.yaml not found in this directory\n  help: run `riskform init`"
-            ),
-            "{stderr}"
-        );
+        let error = "error: riskform.yaml not found in this directory\n  help: run `riskform init`";
+        workplace.line(command).exits(1).says(error);
     }
     workplace.write("riskform.yaml", FILE);
-    said("plan --out p.plan", 0);
-    assert!(said("apply p.plan", 64).contains(
-        "p.plan is a saved plan, not a desired-state file\n  help: run `riskform apply --plan p.plan`"
-    ));
-    assert!(said("apply --plan riskform.yaml", 64).contains(
-        "riskform.yaml is a desired-state file, not a saved plan\n  help: run `riskform apply riskform.yaml`"
-    ));
-    let warned = said("drift --sandbox --ignore behavior.imp_trvel", 0);
-    assert!(
-        warned.contains(
-            "warning: no resource matches --ignore behavior.imp_trvel; did you mean behavior.imp_travel?"
+    workplace.line("plan --out p.plan").exits(0);
+    workplace.set("CLOUDFLARE_ACCOUNT_ID", "f037e56e89293a057740de681ac9abbe");
+    let table = [
+        (
+            "apply p.plan",
+            64,
+            "p.plan is a saved plan, not a desired-state file\n  help: run `riskform apply --plan p.plan`",
         ),
-        "{warned}"
-    );
-    let refused = said("plan --sandbox --target behavior.imp_trvel", 64);
-    assert!(
-        refused.contains(
-            "error: no resource matches --target behavior.imp_trvel\n  help: did you mean behavior.imp_travel?"
+        (
+            "apply --plan riskform.yaml",
+            64,
+            "riskform.yaml is a desired-state file, not a saved plan\n  help: run `riskform apply riskform.yaml`",
         ),
-        "{refused}"
-    );
-    assert!(said("show riskform.yaml", 64).contains("riskform.yaml is a desired-state file"));
-    let stderr = said(&format!("get integration corporate-okta {account}"), 64);
-    assert!(
-        stderr.contains("error: riskform.yaml declares no integration.corporate-okta"),
-        "{stderr}"
-    );
-    for line in ["reset --level hi", "get users --min-level hi"] {
-        let stderr = said(&format!("{line} {account}"), 64);
-        assert!(
-            stderr.contains("expected one of: low, medium, high"),
-            "{stderr}"
-        );
+        (
+            "show riskform.yaml",
+            64,
+            "riskform.yaml is a desired-state file",
+        ),
+        (
+            "drift --sandbox --ignore behavior.imp_trvel",
+            0,
+            "warning: no resource matches --ignore behavior.imp_trvel; did you mean behavior.imp_travel?",
+        ),
+        (
+            "plan --sandbox --target behavior.imp_trvel",
+            64,
+            "error: no resource matches --target behavior.imp_trvel\n  help: did you mean behavior.imp_travel?",
+        ),
+        (
+            "get integration corporate-okta",
+            64,
+            "error: riskform.yaml declares no integration.corporate-okta",
+        ),
+        ("reset --level hi", 64, "expected one of: low, medium, high"),
+        (
+            "get users --min-level hi",
+            64,
+            "expected one of: low, medium, high",
+        ),
+        (
+            "plan -o json=missing/plan.json",
+            1,
+            "cannot write missing/plan.json: directory missing does not exist",
+        ),
+    ];
+    for (line, code, message) in table {
+        workplace.line(line).exits(code).says(message);
     }
-    assert!(
-        said("plan -o json=missing/plan.json", 1)
-            .contains("cannot write missing/plan.json: directory missing does not exist")
-    );
 }
 
 #[test]
-fn init_writes_what_is_live_or_an_example_and_overwrites_nothing() {
+fn init_writes_the_live_account_or_an_example_and_overwrites_nothing() {
     let server = SandboxServer::start(Settings::default());
     let workplace = TestDir::with(&server);
-    let run = workplace.run(&["init", "--account-id", "f037e56e89293a057740de681ac9abbe"]);
-    assert_eq!(
-        (run.code, run.stdout.as_str()),
-        (0, "riskform.yaml\n"),
-        "{}",
-        run.shown()
-    );
-    assert!(
-        run.stderr
-            .contains("Wrote riskform.yaml: 3 behaviors, 1 integration, with their live settings."),
-        "{}",
-        run.shown()
-    );
+    let run = workplace.line("init --account-id f037e56e89293a057740de681ac9abbe");
+    let run = run.exits(0);
+    assert_eq!(run.stdout, "riskform.yaml\n");
+    run.says("Wrote riskform.yaml: 3 behaviors, 1 integration, with their live settings.");
     let file = workplace.read("riskform.yaml");
+    assert!(file.starts_with("# yaml-language-server: "), "{file}");
+    assert!(
+        file.contains("riskform.schema.json\nversion: 1\n"),
+        "{file}"
+    );
     assert!(
         file.contains("\n    id: 4cfe8442-664b-4915-acd4-b39cd65c4314\n"),
         "{file}"
     );
-    assert_eq!(workplace.run(&["plan", "--detailed-exitcode"]).code, 0);
-    assert_eq!(workplace.run(&["fmt", "--check"]).code, 0);
-    let again = workplace.run(&["init"]);
-    assert_eq!(again.code, 64);
-    assert!(
-        again.stderr.contains("riskform.yaml already exists"),
-        "{}",
-        again.shown()
-    );
-
-    assert!(
-        file.ends_with(
-            "\n# report: unlisted resources are reported as drift. keep: they are ignored.\nunlisted: { behaviors: report, integrations: report }\n"
-        ),
-        "{file}"
-    );
-    let nowhere = workplace.run(&["init", "new.yaml"]);
-    assert_eq!(
-        nowhere.shown(),
-        "exit 64\n--- stderr\nerror: which account?\n  help: set CLOUDFLARE_ACCOUNT_ID, or pass --account-id\n"
-    );
+    let end = "\n\n# report: unlisted resources are reported as drift. keep: they are ignored.\nunlisted: { behaviors: report, integrations: report }\n";
+    assert!(file.ends_with(end), "{file}");
+    workplace.line("plan --detailed-exitcode").exits(0);
+    workplace.line("fmt --check").exits(0);
+    workplace
+        .line("init")
+        .exits(64)
+        .says("riskform.yaml already exists");
+    workplace
+        .line("init new.yaml")
+        .exits(64)
+        .says("error: which account?\n  help: set CLOUDFLARE_ACCOUNT_ID, or pass --account-id\n");
     let names: Vec<_> = std::fs::read_dir(workplace.path(".")).unwrap().collect();
     assert_eq!(names.len(), 1, "{names:?}");
 
     let mut workplace = TestDir::new();
-    let run = workplace.run(&["init", "new.yaml"]);
-    assert_eq!(run.code, 0, "{}", run.shown());
-    assert!(
-        run.stderr.contains("Wrote new.yaml: an example."),
-        "{}",
-        run.shown()
-    );
+    workplace
+        .line("init new.yaml")
+        .exits(0)
+        .says("Wrote new.yaml: an example.");
     workplace.set("CLOUDFLARE_ACCOUNT_ID", "f037e56e89293a057740de681ac9abbe");
-    assert_eq!(
-        workplace.run(&["validate", "new.yaml"]).shown(),
-        "exit 0\n--- stdout\n1 account, no mistakes\n"
-    );
-    assert_eq!(workplace.run(&["fmt", "--check", "new.yaml"]).code, 0);
+    workplace
+        .line("validate new.yaml")
+        .exits(0)
+        .says("1 account, no mistakes\n");
+    workplace.line("fmt --check new.yaml").exits(0);
 }
 
 /// Runs a command with this standard input.
@@ -376,26 +320,21 @@ fn through(workplace: &TestDir, arguments: &[&str], input: &str) -> Run {
 }
 
 #[test]
-fn fmt_formats_what_is_passed_through_it() {
+fn fmt_formats_standard_input() {
     let workplace = TestDir::new();
-    let through = |arguments: &[&str]| through(&workplace, arguments, "version:   1\n");
-    assert_eq!(through(&["fmt", "-"]).stdout, "version: 1\n");
-    let check = through(&["fmt", "--check", "-"]);
-    assert_eq!((check.code, check.stdout.as_str()), (1, ""));
-    let diff = through(&["fmt", "--diff", "-"]).stdout;
-    assert!(diff.contains("+version: 1\n"), "{diff}");
-    let both = through(&["fmt", "-", "riskform.yaml"]);
-    assert_eq!(both.code, 64, "{}", both.shown());
-    assert!(
-        both.stderr
-            .contains("`-` (standard input) cannot be combined with files"),
-        "{}",
-        both.shown()
-    );
+    let through = |line: &str| {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        through(&workplace, &arguments, "version:   1\n")
+    };
+    assert_eq!(through("fmt -").stdout, "version: 1\n");
+    assert_eq!(through("fmt --check -").exits(1).stdout, "");
+    through("fmt --diff -").says("+version: 1\n");
+    let both = through("fmt - riskform.yaml").exits(64);
+    both.says("`-` (standard input) cannot be combined with files");
 }
 
 #[test]
-fn validate_checks_what_is_passed_through_it() {
+fn validate_checks_standard_input() {
     let workplace = TestDir::new();
     workplace.write(
         "_baseline.yaml",
@@ -421,19 +360,10 @@ fn validate_checks_what_is_passed_through_it() {
     1 account, 1 error
     ");
     // Unrelated files are not shown, and files outside of the directory are not read.
-    let foreign = through(&workplace, &["validate", "-"], "machine: canary\n");
-    assert_eq!(foreign.code, 1);
+    let foreign = through(&workplace, &["validate", "-"], "machine: canary\n").exits(1);
     assert!(!foreign.shown().contains("canary"), "{}", foreign.shown());
-    let outside = through(
-        &workplace,
-        &["validate", "-"],
-        &format!("extends: [../x.yaml]\n{FILE}"),
-    );
-    assert!(
-        outside.stdout.contains("error[outside-root]"),
-        "{}",
-        outside.shown()
-    );
+    let outside = format!("extends: [../x.yaml]\n{FILE}");
+    through(&workplace, &["validate", "-"], &outside).says("error[outside-root]");
 }
 
 #[test]
@@ -507,34 +437,20 @@ fn what_to_do_next_is_said_to_a_person() {
 #[test]
 fn plan_destroy_plans_what_destroy_does() {
     let server = SandboxServer::start(Settings::default());
-    let mut workplace = TestDir::with(&server);
+    let mut workplace = TestDir::with_file(&server, FILE);
     workplace.set("CI", "");
-    workplace.write("riskform.yaml", FILE);
-    let planned = workplace.run(&["plan", "--destroy", "--allow-weakening"]);
-    assert_eq!(planned.code, 0, "{}", planned.shown());
-    assert!(
-        planned
-            .stderr
-            .contains("  riskform destroy --allow-weakening  # asks before it writes"),
-        "{}",
-        planned.stderr
-    );
-    let saved = workplace.run(&["plan", "--destroy", "--out", "p.json"]);
-    assert_eq!(saved.code, 0, "{}", saved.shown());
-    let applied = workplace.run(&["apply", "--plan", "p.json", "--auto-approve"]);
-    assert_eq!(applied.code, 0, "{}", applied.shown());
-    let of_plan = applied.stdout.lines().take(6).collect::<Vec<_>>();
-    assert_eq!(planned.stdout.lines().take(6).collect::<Vec<_>>(), of_plan);
-    assert!(
-        of_plan.concat().contains("~ behavior.imp_travel"),
-        "{of_plan:?}"
-    );
-    let again = workplace.run(&["destroy", "--auto-approve"]);
-    assert!(
-        again.stdout.contains("Nothing to destroy"),
-        "{}",
-        again.shown()
-    );
+    let planned = workplace.line("plan --destroy --allow-weakening").exits(0);
+    planned.says("  riskform destroy --allow-weakening  # asks before it writes");
+    planned.says("~ behavior.imp_travel");
+    workplace.line("plan --destroy --out p.json").exits(0);
+    let applied = workplace
+        .line("apply --plan p.json --auto-approve")
+        .exits(0);
+    let shown: Vec<&str> = planned.stdout.lines().take(6).collect();
+    assert_eq!(applied.stdout.lines().take(6).collect::<Vec<_>>(), shown);
+    workplace
+        .line("destroy --auto-approve")
+        .says("Nothing to destroy");
 }
 
 /// Writes a file with many accounts named `customer-N`.
@@ -563,56 +479,41 @@ fn each_cause_of_a_wait_takes_one_line() {
     });
     let mut workplace = TestDir::with(&server);
     write_fleet(&workplace, 12);
-    let run = workplace.run(&["drift", "fleet.yaml"]);
-    let expected = "rate limited, waiting 2 s (429, Retry-After)\n";
-    assert_eq!(run.stderr, expected, "{}", run.shown());
+    let run = workplace.line("drift fleet.yaml");
+    assert_eq!(run.stderr, "rate limited, waiting 2 s (429, Retry-After)\n");
 
     // The discard port is closed.
     workplace.set("CLOUDFLARE_BASE_URL", "http://127.0.0.1:9/client/v4");
-    let run = workplace.run(&["drift", "fleet.yaml"]);
-    assert_eq!(run.code, 1, "{}", run.shown());
-    assert_eq!(
-        run.stderr,
-        "can't connect to 127.0.0.1:9, retrying\n",
-        "{}",
-        run.shown()
-    );
+    let run = workplace.line("drift fleet.yaml").exits(1);
+    assert_eq!(run.stderr, "can't connect to 127.0.0.1:9, retrying\n");
+}
 
+#[test]
+fn missing_tokens_are_named_once() {
     let mut workplace = TestDir::new();
     write_fleet(&workplace, 60);
-    let run = workplace.run(&["drift", "fleet.yaml"]);
-    assert_eq!(run.code, 6, "{}", run.shown());
+    let run = workplace.line("drift fleet.yaml").exits(6);
     let error = "CLOUDFLARE_API_TOKEN is not set";
     assert_eq!(run.shown().matches(error).count(), 1, "{}", run.shown());
-    let with_variables = workplace
-        .read("fleet.yaml")
-        .replace("\nname: customer-", "\nname: customer-N");
-    let with_variables = with_variables.replace("N1\n", "N1\napi_token_env: CLOUDFLARE_A\n");
-    let with_variables = with_variables.replace("N2\n", "N2\napi_token_env: CLOUDFLARE_B\n");
-    workplace.write(
-        "fleet.yaml",
-        &with_variables.replace("name: customer-N", "name: customer-"),
-    );
+
+    let mut fleet = workplace.read("fleet.yaml");
+    for (name, variable) in [
+        ("customer-1", "CLOUDFLARE_A"),
+        ("customer-2", "CLOUDFLARE_B"),
+    ] {
+        let name = format!("name: {name}\n");
+        fleet = fleet.replace(&name, &format!("{name}api_token_env: {variable}\n"));
+    }
+    workplace.write("fleet.yaml", &fleet);
     workplace.set("CLOUDFLARE_API_TOKEN", "token");
     workplace.set("CLOUDFLARE_BASE_URL", "http://127.0.0.1:9/client/v4");
-    let run = workplace.run(&[
-        "drift",
-        "fleet.yaml",
-        "--target",
-        "customer-1/*",
-        "--target",
-        "customer-2/*",
-        "-o",
-        "json",
-    ]);
-    let accounts = document(&run.stdout)["accounts"].clone();
+    let run = workplace
+        .line("drift fleet.yaml --target customer-1/* --target customer-2/* --format json");
+    let accounts = run.json()["accounts"].clone();
     for account in accounts.as_array().unwrap() {
-        let message = &account["error"]["message"];
         assert_eq!(
-            message,
-            "not set: CLOUDFLARE_A, CLOUDFLARE_B",
-            "{}",
-            run.shown()
+            account["error"]["message"],
+            "not set: CLOUDFLARE_A, CLOUDFLARE_B"
         );
     }
 }
@@ -636,38 +537,22 @@ fn accounts_that_no_target_names_are_not_read() {
     let server = SandboxServer::start(Settings::default());
     let workplace = TestDir::with(&server);
     write_fleet(&workplace, 3);
-    let run = workplace.run(&["plan", "fleet.yaml", "--target", "customer-1/behavior.*"]);
-    assert_eq!(run.code, 0, "{}", run.shown());
+    let plan =
+        |account: &str| workplace.line(&format!("plan fleet.yaml --target {account}/behavior.*"));
+    plan("customer-1").exits(0);
     let requests = server.requests();
-    assert!(!requests.is_empty());
-    for request in requests {
-        assert!(
-            request.path.contains("00000000000000000000000000000001"),
-            "{}",
-            request.path
-        );
-    }
-    let run = workplace.run(&["plan", "fleet.yaml", "--target", "customer-9/behavior.*"]);
-    assert_eq!(run.code, 64, "{}", run.shown());
+    let is_read = |path: &str| path.contains("00000000000000000000000000000001");
+    assert!(!requests.is_empty() && requests.iter().all(|one| is_read(&one.path)));
+    plan("customer-9").exits(64);
 }
 
 #[test]
 fn details_of_requests_are_plain_lines() {
     let server = SandboxServer::start(Settings::default());
-    let workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", FILE);
-    let run = workplace.run(&["plan", "-vv"]);
-    assert!(
-        run.stderr.starts_with("loaded 1 account\nGET /accounts/"),
-        "{}",
-        run.stderr
-    );
-    assert!(
-        run.stderr
-            .contains("/zt_risk_scoring/behaviors: 200 OK in "),
-        "{}",
-        run.stderr
-    );
-    let run = workplace.run(&["plan", "-v"]);
+    let workplace = TestDir::with_file(&server, FILE);
+    let run = workplace.line("plan -vv");
+    run.says("loaded 1 account\nGET /accounts/");
+    run.says("/zt_risk_scoring/behaviors: 200 OK in ");
+    let run = workplace.line("plan -v");
     assert!(!run.stderr.contains("GET "), "{}", run.stderr);
 }

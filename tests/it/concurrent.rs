@@ -19,6 +19,7 @@ use riskform::sandbox::{RECORDED_ACCOUNT, Sandbox, Settings};
 use serde_json::json;
 use tokio::sync::Barrier;
 
+use crate::support::world::create_in_dashboard;
 use crate::support::{SandboxServer, TestDir, account};
 
 const PROCESSES: usize = 4;
@@ -166,8 +167,8 @@ fn with_a_person(
                 ReferenceId::new("r1"),
                 true,
             );
-            let created = sandbox.create_in_dashboard(&account(), settings).unwrap();
-            made.set(created.id).unwrap();
+            let created = create_in_dashboard(&sandbox, &account(), settings);
+            made.set(created).unwrap();
         };
         async move {
             if is_post && moment == RaceWindow::BeforeThePost {

@@ -8,6 +8,7 @@ use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::json;
 
 use crate::support::faults::{Execution, Fault, FaultRule};
+use crate::support::world::create_in_dashboard;
 use crate::support::{SandboxServer, TestDir};
 
 const QUICKSTART: &str = include_str!("../../examples/quickstart.yaml");
@@ -341,11 +342,7 @@ fn destroy_keeps_the_next_match_of_its_entry() {
     });
     let neighbor = serde_json::from_value(neighbor).unwrap();
     let account = crate::support::account();
-    let neighbor = server
-        .sandbox
-        .create_in_dashboard(&account, neighbor)
-        .unwrap()
-        .id;
+    let neighbor = create_in_dashboard(&server.sandbox, &account, neighbor);
     let workplace = TestDir::with_file(
         &server,
         &format!(

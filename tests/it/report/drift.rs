@@ -7,6 +7,7 @@ use riskform::sandbox::Settings;
 use serde_json::{Value, json};
 
 use crate::sandbox::layers::reject;
+use crate::support::world::create_in_dashboard;
 use crate::support::{SandboxServer, TestDir};
 
 /// A file for the recorded account.
@@ -45,10 +46,7 @@ fn change_in_dashboard(server: &SandboxServer) {
         "integration_type": "Okta", "tenant_url": "https://shadow.okta.com", "active": true,
     }))
     .unwrap();
-    server
-        .sandbox
-        .create_in_dashboard(&recorded(), settings)
-        .unwrap();
+    create_in_dashboard(&server.sandbox, &recorded(), settings);
 }
 
 #[test]

@@ -183,7 +183,7 @@ fn invalid_option_names_the_allowed_values() {
             "admin",
             "with read, write, pii, apps, groups and audit-log",
         ),
-        ("--latency", "soon", "'--latency"),
+        ("--latency", "soon", "expected a number of seconds"),
     ] {
         let (exit, stderr) = fails(&[option, value]);
         assert_eq!(exit, Some(64), "{option}: {stderr}");

@@ -4,8 +4,7 @@ pub mod command;
 mod routes;
 mod store;
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -23,8 +22,6 @@ struct Client {
     sandbox: Sandbox,
     openapi: Arc<OpenApi>,
     headers: Vec<(&'static str, String)>,
-    /// Operations with the status of their responses.
-    seen: Mutex<BTreeSet<(String, u16)>>,
 }
 
 struct Answer {
@@ -66,7 +63,6 @@ impl Client {
             openapi: OpenApi::tolerant(),
             sandbox,
             headers: vec![("authorization", format!("Bearer {DEFAULT_TOKEN}"))],
-            seen: Mutex::default(),
         }
     }
 
@@ -113,9 +109,6 @@ impl Client {
                 limited,
                 "{method} {path}: {name}"
             );
-        }
-        if let Some(operation) = self.openapi.operation(&method, path) {
-            self.seen.lock().unwrap().insert((operation, answer.status));
         }
         answer
     }

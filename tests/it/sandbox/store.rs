@@ -90,25 +90,6 @@ async fn every_answered_change_is_on_disk_and_the_file_is_whole_at_any_moment() 
 }
 
 #[test]
-fn a_second_opener_is_told_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("sandbox.json");
-    let first = open(&path).unwrap();
-    let clone = first.clone();
-    drop(first);
-    let refused = open(&path).unwrap_err().to_string();
-    assert_eq!(
-        refused,
-        format!(
-            "{} is in use by another sandbox; stop that sandbox or choose another file",
-            path.display()
-        )
-    );
-    drop(clone);
-    open(&path).unwrap();
-}
-
-#[test]
 fn a_file_that_is_no_sandbox_is_left_alone() {
     let cases = [
         ("", "is not a sandbox file: EOF"),

@@ -30,6 +30,7 @@ use tower::{Service, ServiceExt};
 use wildmatch::WildMatch;
 
 use super::layers::recorded_error;
+use super::world::create_in_dashboard;
 
 /// Rules, in the order in which they are evaluated. All matching changes are made; of the other faults, the first match is used.
 #[derive(Clone, Debug, Default)]
@@ -365,8 +366,7 @@ impl ExternalChange {
     fn apply(&self, sandbox: &Sandbox, account: &AccountId, body: &[u8]) -> Option<IntegrationId> {
         let create = |tenant_url: TenantUrl, reference_id: Option<ReferenceId>| {
             let settings = Fields::of_integration("Okta", tenant_url, reference_id, true);
-            let created = sandbox.create_in_dashboard(account, settings).unwrap();
-            Some(created.id)
+            Some(create_in_dashboard(sandbox, account, settings))
         };
         match self {
             ExternalChange::CreateIntegration {

@@ -1,9 +1,11 @@
 //! Runs the real program in an empty directory with a clean environment, and replaces volatile parts of its output.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use regex::{Captures, Regex};
 use rexpect::session::{PtySession, spawn_command};
@@ -87,7 +89,12 @@ impl TestDir {
 
     /// Runs the program with empty standard input.
     pub fn run(&self, arguments: &[impl AsRef<OsStr>]) -> Run {
-        Run::from(self.command(arguments).output().unwrap())
+        let run = Run::from(self.command(arguments).output().unwrap());
+        let command = arguments.first().and_then(|word| word.as_ref().to_str());
+        if let Some(codes) = command.and_then(documented_codes) {
+            assert!(codes.contains(&run.code), "{command:?}: {}", run.shown());
+        }
+        run
     }
 
     /// Runs the program with the words of a line as arguments.
@@ -102,6 +109,21 @@ impl TestDir {
         command.stdin(Stdio::inherit());
         spawn_command(command, Some(20_000)).unwrap()
     }
+}
+
+/// Returns the exit codes in the help of a command.
+fn documented_codes(command: &str) -> Option<Vec<i32>> {
+    static KNOWN: Mutex<BTreeMap<String, Option<Vec<i32>>>> = Mutex::new(BTreeMap::new());
+    let read = || {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_riskform"));
+        let output = program.args([command, "--help"]).output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        let (_, codes) = help.split_once("\nExit codes:\n")?;
+        let codes = codes.lines().map(|line| line.split_whitespace().next());
+        Some(codes.map(|code| code.unwrap().parse().unwrap()).collect())
+    };
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.entry(command.to_owned()).or_insert_with(read).clone()
 }
 
 impl From<Output> for Run {

@@ -1,15 +1,19 @@
 //! The sandbox in-process: with faults, a request log and a client, and in paused time.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use riskform::api::{Client, ClientOptions, Credentials, RetryPolicy, Transport};
 use riskform::apply::{ApplyContext, ApplyEvent, ApplyResult, Outcome, WriteKind, apply};
-use riskform::model::account::{DesiredAccount, LiveAccount};
+use riskform::model::account::{AccountId, DesiredAccount, LiveAccount};
 use riskform::model::context::Context;
+use riskform::model::field::Fields;
+use riskform::model::integration::{Integration, IntegrationId};
 use riskform::plan::{AccountPlan, plan};
 use riskform::sandbox::{DEFAULT_TOKEN, RateLimit, Sandbox, Settings};
+use uuid::Uuid;
 
 use super::faults::{FaultInjector, FaultRule};
 use super::layers::RequestLog;
@@ -121,6 +125,28 @@ fn unlimited(settings: Settings) -> Sandbox {
 pub fn replace(sandbox: &Sandbox, live: LiveAccount) {
     let edited = sandbox.edit(&account(), |account| *account = live.into());
     edited.unwrap();
+}
+
+/// Creates an integration with a new ID but without the API's rules, like a dashboard user.
+pub fn create_in_dashboard(
+    sandbox: &Sandbox,
+    account: &AccountId,
+    fields: Fields,
+) -> IntegrationId {
+    static CREATED: AtomicU64 = AtomicU64::new(0);
+    const FIRST: u128 = 0xeeee_eeee_0000_4000_8000_0000_0000_0000;
+    let number = CREATED.fetch_add(1, Ordering::Relaxed);
+    let id = IntegrationId::from(Uuid::from_u128(FIRST + u128::from(number)));
+    let integration = Integration {
+        id,
+        account_tag: account.to_string(),
+        created_at: sandbox.now().to_string(),
+        well_known_url: String::new(),
+        fields,
+    };
+    let edited = sandbox.edit(account, |one| one.integrations.insert(id, integration));
+    edited.unwrap();
+    id
 }
 
 /// Returns a client with default options, reproducible delays and the sandbox's token.
