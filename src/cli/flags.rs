@@ -189,7 +189,7 @@ impl FleetArgs {
 /// Selected addresses.
 #[derive(Args, Debug)]
 pub(crate) struct TargetArgs {
-    /// Limit the run to matching addresses, e.g. 'behavior.*'
+    /// Limit to matching addresses, e.g. 'behavior.*'
     ///
     /// Wildcards are * and ?. Repeatable.
     #[arg(long, value_name = "GLOB")]
