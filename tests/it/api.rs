@@ -1022,7 +1022,7 @@ async fn create_refused_over_http2_is_looked_up_and_not_repeated() {
         let run = tokio::task::spawn_blocking(move || {
             let command =
                 "apply --auto-approve --no-context --ca-bundle ca.pem --audit-log log.jsonl";
-            let run = directory.run(&command.split(' ').collect::<Vec<_>>());
+            let run = directory.line(command);
             (run, directory.read("log.jsonl"))
         });
         let (run, log) = run.await.unwrap();

@@ -1,7 +1,7 @@
 //! A write counts only if it took effect, and nothing is overwritten unseen: in-process and in paused time, with servers that misbehave and
 //! accounts that change meanwhile.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,8 +14,7 @@ use axum::response::IntoResponse;
 use riskform::apply::WriteKind;
 use riskform::model::account::{DesiredAccount, LiveAccount, UnlistedPolicy};
 use riskform::model::behavior::{BehaviorKey, RiskLevel};
-use riskform::model::field::{Field, FieldValue};
-use riskform::model::integration::TenantUrl;
+use riskform::model::field::{Field, FieldValue, Fields};
 use riskform::model::open_enum::OpenEnum;
 use riskform::plan::NoteKind;
 use riskform::sandbox::{
@@ -395,6 +394,58 @@ async fn rejected_generated_reference_is_left_out_of_an_update() {
     assert!(world.plan().is_empty());
 }
 
+/// One entry needs the tenant of another, whose update is rejected.
+#[tokio::test(start_paused = true)]
+async fn failed_operation_stops_its_dependents_only() {
+    let low = Some(RiskLevel::Low);
+    let entries = [
+        "holder: moved r1",
+        "taker: wanted r2 off",
+        "bystander: bystander r3",
+    ];
+    let desired = desired_behavior("dlp", None, low, &entries);
+    let refuses = Arc::new(AtomicBool::new(true));
+    let refusing = Arc::clone(&refuses);
+    let old = live(&["wanted r1", "unlisted"]);
+    let world = World::behind(desired, old, Settings::default(), |_, router| {
+        react(router, move |method, path| {
+            let is_holder = method == Method::PUT && path.ends_with(&id(1).to_string());
+            match is_holder && refusing.load(Ordering::Relaxed) {
+                true => Reaction::Answer(failure(400, 1000, "not today")),
+                false => Reaction::Pass,
+            }
+        })
+    });
+    let plan = world.plan();
+    let applied = world.apply_plan(&plan).await;
+    let outcomes = outcomes(&applied).into_iter().zip(&plan.operations);
+    let mut shown: Vec<String> = outcomes
+        .map(|(outcome, operation)| {
+            let outcome = outcome.split(':').next().unwrap();
+            format!(
+                "{} {}: {outcome}",
+                operation.request.method, operation.address
+            )
+        })
+        .collect();
+    shown.sort();
+    assert_eq!(
+        shown,
+        [
+            "DELETE integration[00000000-0000-0000-0000-000000000002]: not attempted",
+            "POST integration.bystander: done",
+            "POST integration.taker: not attempted",
+            "PUT behavior.dlp: done",
+            "PUT integration.holder: failed",
+            "PUT integration.taker: not attempted",
+        ]
+    );
+    assert!(!applied.is_complete() && applied.wrote_anything());
+    refuses.store(false, Ordering::Relaxed);
+    assert!(world.apply().await.is_complete());
+    assert!(world.plan().is_empty());
+}
+
 /// Values change while a write waits for a 429, or for a repetition after a 5xx.
 #[tokio::test(start_paused = true)]
 async fn value_raised_while_the_write_waits_is_not_lowered() {
@@ -411,8 +462,7 @@ async fn value_raised_while_the_write_waits_is_not_lowered() {
         desired.behaviors.insert(BehaviorKey::new("edr"), enabled);
         let raised = ExternalChange::SetBehavior {
             key: BehaviorKey::new("dlp"),
-            enabled: None,
-            risk_level: Some(OpenEnum::parse("high")),
+            changes: behavior(None, Some(RiskLevel::High)).fields,
         };
         let rules = vec![
             once(Method::PUT, Fault::Change(raised)),
@@ -510,9 +560,7 @@ async fn delayed_delete_spares_an_integration_that_became_an_entrys() {
         };
         let edit = ExternalChange::EditIntegration {
             integration: "r2".to_owned(),
-            tenant_url: Some(TenantUrl::from_live("https://sales.test")),
-            reference_id: None,
-            active: None,
+            changes: notation::entry("sales: sales").1.fields,
         };
         let retry_after = Some(2);
         let rules = [
@@ -574,9 +622,7 @@ async fn target_is_read_again_after_a_long_wait() {
     let desired = desired_behavior("dlp", None, high, &["sales: moved r1 on"]);
     let edit = ExternalChange::EditIntegration {
         integration: "r1".to_owned(),
-        tenant_url: None,
-        reference_id: None,
-        active: Some(false),
+        changes: Fields::from_iter([(Field::Active, FieldValue::Bool(false))]),
     };
     let seconds = Duration::from_secs(20);
     let rules = [Fault::Change(edit), Fault::Slow { seconds }].map(|fault| FaultRule {

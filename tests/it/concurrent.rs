@@ -5,18 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::Json;
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::middleware::{Next, from_fn};
-use axum::response::IntoResponse;
-use insta::assert_snapshot;
-use riskform::model::account::LiveAccount;
 use riskform::model::field::Fields;
-use riskform::model::integration::{Integration, IntegrationId, ReferenceId, TenantUrl};
-use riskform::sandbox::{RECORDED_ACCOUNT, Sandbox, Settings};
-use serde_json::json;
+use riskform::model::integration::{IntegrationId, ReferenceId, TenantUrl};
+use riskform::sandbox::{Sandbox, Settings};
 use tokio::sync::Barrier;
 
 use crate::support::world::create_in_dashboard;
@@ -53,8 +48,7 @@ fn concurrent_runs_leave_one_integration_each() {
         }))
     });
     let before = ids(&server.sandbox);
-    let workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", THREE);
+    let workplace = TestDir::with_file(&server, THREE);
     let mut codes: Vec<i32> = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..PROCESSES)
             .map(|_| scope.spawn(|| workplace.line("apply --auto-approve").code))
@@ -133,8 +127,7 @@ fn integration_created_by_a_user_meanwhile_stays() {
             with_a_person(sandbox.clone(), moment, made, router)
         });
         let before = ids(&server.sandbox);
-        let workplace = TestDir::with(&server);
-        workplace.write("riskform.yaml", ONE);
+        let workplace = TestDir::with_file(&server, ONE);
         let run = workplace.line("apply --auto-approve").exits(code);
         let now = ids(&server.sandbox);
         let persons = persons.get().expect("the person was there");
@@ -184,88 +177,6 @@ fn with_a_person(
             answer
         }
     }))
-}
-
-const CHAIN: &str = r"
-version: 1
-account_id: f037e56e89293a057740de681ac9abbe
-behaviors:
-  imp_travel: { enabled: true, risk_level: low }
-integrations:
-  holder:    { reference_id: holder, tenant_url: https://moved.okta.com }
-  taker:     { reference_id: taker, tenant_url: https://wanted.okta.com, active: false }
-  bystander: { reference_id: bystander, tenant_url: https://bystander.okta.com }
-unlisted: { integrations: delete }
-";
-
-/// One entry needs the tenant of another, whose update is rejected.
-#[test]
-fn failed_operation_stops_its_dependents_only() {
-    let holder = "00000000-0000-4000-8000-000000000001";
-    let refuses = Arc::new(AtomicBool::new(true));
-    let refusing = Arc::clone(&refuses);
-    let server = SandboxServer::behind(Settings::default(), move |_, router| {
-        router.layer(from_fn(move |request: Request, next: Next| {
-            let refused = refusing.load(Ordering::Relaxed)
-                && request.method() == Method::PUT
-                && request.uri().path().ends_with(holder);
-            async move {
-                if refused {
-                    let error = json!({ "code": 1000, "message": "not today" });
-                    let body = json!({ "success": false, "errors": [error], "messages": [], "result": null });
-                    return (StatusCode::BAD_REQUEST, Json(body)).into_response();
-                }
-                next.run(request).await
-            }
-        }))
-    });
-    let start = server.live();
-    let integration = |id: &str, tenant: &str, reference: &str| -> Integration {
-        serde_json::from_value(json!({
-            "id": id, "account_tag": RECORDED_ACCOUNT, "active": true, "created_at": "2025-03-19T19:53:56Z",
-            "integration_type": "Okta", "tenant_url": tenant, "reference_id": reference, "well_known_url": "https://ssf.example",
-        }))
-        .unwrap()
-    };
-    let integrations = vec![
-        integration(holder, "https://wanted.okta.com", "holder"),
-        integration(
-            "00000000-0000-4000-8000-000000000002",
-            "https://unlisted.okta.com",
-            "",
-        ),
-    ];
-    server.edit(|account| *account = LiveAccount::new(start.behaviors, integrations).into());
-    let workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", CHAIN);
-    let run = workplace.line("apply --auto-approve").exits(3);
-    let told = |text: &str, of: &[&str]| -> String {
-        let lines = text
-            .lines()
-            .filter(|line| of.iter().any(|of| line.starts_with(of)));
-        lines.collect::<Vec<_>>().join("\n")
-    };
-    let report = ["error", "not attempted", "Apply"];
-    // Concurrent operations end in any order.
-    let progress = told(&run.stderr, &["["]);
-    let mut progress: Vec<&str> = progress
-        .lines()
-        .filter_map(|line| Some(line.split_once("] ")?.1))
-        .collect();
-    progress.sort_unstable();
-    assert_snapshot!(format!("{}\n{}", progress.join("\n"), told(&run.stdout, &report)), @r#"
-    DELETE integration[00000000-0000-4000-8000-000000000002]: not attempted
-    POST integration.bystander: done
-    POST integration.taker: not attempted
-    PUT behavior.imp_travel: done
-    PUT integration.holder: failed
-    PUT integration.taker: not attempted
-    Apply incomplete: 2 of 6 operations done, 1 failed, 3 not attempted.
-    "#);
-
-    refuses.store(false, Ordering::Relaxed);
-    workplace.line("apply --auto-approve").exits(0);
-    workplace.line("plan --detailed-exitcode").exits(0);
 }
 
 fn ids(sandbox: &Sandbox) -> BTreeSet<IntegrationId> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::Method;
 use riskform::model::account::UnlistedPolicy;
 use riskform::model::field::Field;
-use riskform::model::integration::{ReferenceId, TenantUrl};
+use riskform::model::integration::ReferenceId;
 use riskform::plan::NoteKind;
 use riskform::sandbox::{AcceptedReferences, Settings, UnsetReference};
 
@@ -34,10 +34,7 @@ fn live_tenants(world: &World) -> Vec<String> {
 
 /// Every create fails. At the first one, another client creates an integration with the same tenant.
 fn same_tenant_created_meanwhile() -> Vec<FaultRule> {
-    let theirs = ExternalChange::CreateIntegration {
-        tenant_url: TenantUrl::from_live("https://one.test"),
-        reference_id: ReferenceId::new("theirs"),
-    };
+    let theirs = ExternalChange::CreateIntegration(notation::live(1, "one theirs").fields);
     vec![
         FaultRule::on(Method::POST, Fault::CloseBefore),
         FaultRule::once(Method::POST, Fault::Change(theirs)),

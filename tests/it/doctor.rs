@@ -13,7 +13,7 @@ use riskform::doctor::{ProbeResults, account_findings, probe_account};
 use riskform::model::finding::{CheckStatus, CheckedAccount, Finding};
 use riskform::sandbox::{DEFAULT_TOKEN, RECORDED_ACCOUNT, RateLimit, Sandbox, Settings};
 
-use crate::sandbox::layers::reject;
+use crate::support::layers::reject;
 use crate::support::{Run, SandboxServer, TestDir};
 
 const FILE: &str = "
@@ -59,7 +59,7 @@ fn findings(run: &Run) -> String {
 fn healthy_and_denied_accounts_are_shown() {
     let (server, workplace) = served(Settings::default());
     workplace.write("riskform.yaml", FILE);
-    assert_snapshot!(workplace.run(&["doctor"]).shown(), @"
+    assert_snapshot!(workplace.line("doctor").shown(), @"
     exit 0
     --- stdout
     f037e56e89293a057740de681ac9abbe
@@ -83,8 +83,7 @@ fn healthy_and_denied_accounts_are_shown() {
     0 failed, 1 warning, 13 passed.
     ");
     let (refused, workplace) = served(allowed(""));
-    let run = workplace.run(&["doctor"]);
-    assert_eq!(run.code, 6);
+    let run = workplace.line("doctor").exits(6);
     let table = one_line(&run.stdout);
     for told in [
         "warn files riskform.yaml not found help: run `riskform init` to create it",
@@ -133,7 +132,7 @@ fn each_missing_permission_has_its_finding() {
         ),
     ] {
         let (server, workplace) = served(settings);
-        let run = workplace.run(&["doctor"]);
+        let run = workplace.line("doctor");
         assert_eq!(findings(&run), format!("{UNTOLD}{found}"), "{}", run.stdout);
         assert_eq!(run.code, code);
         assert_eq!(server.writes(), 0);
@@ -142,7 +141,7 @@ fn each_missing_permission_has_its_finding() {
     let server = SandboxServer::behind(Settings::default(), |_, router| {
         reject(router, "/user/tokens/verify", "401-1000-verify")
     });
-    let run = environment(&server).run(&["doctor"]);
+    let run = environment(&server).line("doctor");
     assert_eq!(findings(&run), format!("{UNTOLD}Zero Trust Write warn"));
     assert_eq!(run.code, 0);
 }
@@ -151,7 +150,7 @@ fn each_missing_permission_has_its_finding() {
 fn files_credentials_and_connection_are_checked() {
     let (_server, mut workplace) = served(Settings::default());
     let doctor = |workplace: &TestDir| {
-        let run = workplace.run(&["doctor"]);
+        let run = workplace.line("doctor");
         (run.code, findings(&run))
     };
     workplace.write("riskform.yaml", "version: 2\n");
@@ -211,8 +210,8 @@ fn files_credentials_and_connection_are_checked() {
     assert!(found.starts_with("API fail, "), "{found}");
 
     let alone = TestDir::new();
-    assert_eq!(alone.run(&["doctor", "--sandbox"]).code, 0);
-    assert_eq!(alone.run(&["doctor"]).code, 64);
+    assert_eq!(alone.line("doctor --sandbox").code, 0);
+    assert_eq!(alone.line("doctor").code, 64);
 }
 
 #[test]
@@ -235,7 +234,7 @@ fn doctor_continues_after_an_invalid_file() {
             run.stdout
         );
     }
-    assert_snapshot!(workplace.run(&["doctor", "worse.yaml"]).shown(), @"
+    assert_snapshot!(workplace.line("doctor worse.yaml").shown(), @"
     exit 1
     --- stdout
     fail  files        worse.yaml:2:13: account_id: expected 32 hexadecimal digits, found `1`; find the ID in the URL of the Cloudflare dashboard (2 in total)
@@ -245,7 +244,7 @@ fn doctor_continues_after_an_invalid_file() {
     1 failed. help: pass --account-id, or correct the file; riskform validate shows every mistake in the files
     ");
     workplace.set("CLOUDFLARE_API_TOKEN", "");
-    assert_snapshot!(workplace.run(&["doctor", "bad.yaml"]).shown(), @"
+    assert_snapshot!(workplace.line("doctor bad.yaml").shown(), @"
     exit 6
     --- stdout
     fail  files        bad.yaml:3:1: unknown key `behaviours` in the document; did you mean `behaviors`?
@@ -261,15 +260,13 @@ fn doctor_continues_after_an_invalid_file() {
 fn unused_proxy_is_not_shown() {
     let (_server, mut workplace) = served(Settings::default());
     workplace.set("HTTPS_PROXY", "socks5://canary:9");
-    let direct = workplace.run(&["doctor"]);
-    assert_eq!(direct.code, 0);
+    let direct = workplace.line("doctor").exits(0);
     assert!(!direct.stdout.contains("proxy"), "{}", direct.stdout);
     // NO_PROXY exempts the host, so the request itself fails.
     workplace.set("HTTPS_PROXY", "http://canary:9");
     workplace.set("NO_PROXY", "invalid");
     workplace.set("CLOUDFLARE_BASE_URL", "https://api.invalid/client/v4");
-    let exempt = workplace.run(&["doctor", "--timeout", "5"]);
-    assert_eq!(exempt.code, 1);
+    let exempt = workplace.line("doctor --timeout 5").exits(1);
     assert!(!exempt.stdout.contains("proxy"), "{}", exempt.stdout);
 }
 

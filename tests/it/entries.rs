@@ -146,7 +146,7 @@ fn ambiguous_entry_does_not_hide_the_account() {
         }
     }
     assert_eq!(server.writes(), 0);
-    let plan = workplace.run(&["plan"]).stdout;
+    let plan = workplace.line("plan").stdout;
     assert_snapshot!(plan, @r#"
     f037e56e89293a057740de681ac9abbe  riskform.yaml
 

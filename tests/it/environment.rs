@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::process::Command;
 
 use riskform::sandbox::Settings;
 
@@ -10,9 +9,15 @@ use crate::support::{Run, SandboxServer, TestDir};
 
 const FILE: &str = "version: 1\naccount_id: 023e105f4ecef8ad9ca31a8372d0c353\n";
 
-fn run(variables: &[(&str, &[u8])]) -> Run {
-    let workplace = TestDir::new();
+fn directory() -> TestDir {
+    let mut workplace = TestDir::new();
     workplace.write("riskform.yaml", FILE);
+    workplace.set("CLOUDFLARE_API_TOKEN", "token");
+    workplace
+}
+
+fn run(variables: &[(&str, &[u8])]) -> Run {
+    let workplace = directory();
     let mut command = workplace.command(&["plan", "--sandbox"]);
     for (name, value) in variables {
         command.env(name, OsStr::from_bytes(value));
@@ -53,8 +58,7 @@ fn empty_variable_counts_as_unset_except_the_limits() {
     assert_eq!(missing.code, 1, "{}", missing.shown());
     missing.says("missing.yaml");
 
-    let mut workplace = TestDir::new();
-    workplace.write("riskform.yaml", FILE);
+    let mut workplace = directory();
     for name in [
         "CLOUDFLARE_BASE_URL",
         "HTTPS_PROXY",
@@ -63,18 +67,15 @@ fn empty_variable_counts_as_unset_except_the_limits() {
     ] {
         workplace.set(name, "");
     }
-    workplace.set("CLOUDFLARE_API_TOKEN", "token");
     // The discard port is closed, and no request may be sent directly.
     workplace.set("https_proxy", "127.0.0.1:9");
-    let run = workplace.run(&["plan"]).exits(1);
+    let run = workplace.line("plan").exits(1);
     run.says("through proxy 127.0.0.1:9 (https_proxy)");
 }
 
 #[test]
 fn help_names_the_proxy_only_if_it_was_used() {
-    let mut workplace = TestDir::new();
-    workplace.write("riskform.yaml", FILE);
-    workplace.set("CLOUDFLARE_API_TOKEN", "token");
+    let mut workplace = directory();
     workplace.set("HTTPS_PROXY", "http://127.0.0.1:9");
     workplace.set("NO_PROXY", "127.0.0.0/8");
     let run = workplace
@@ -86,9 +87,7 @@ fn help_names_the_proxy_only_if_it_was_used() {
 
 #[test]
 fn missing_certificate_file_is_named_by_its_variable() {
-    let mut workplace = TestDir::new();
-    workplace.write("riskform.yaml", FILE);
-    workplace.set("CLOUDFLARE_API_TOKEN", "token");
+    let mut workplace = directory();
     workplace.set("SSL_CERT_FILE", "/etc/ssl/none.pem");
     let run = workplace
         .line("plan --base-url https://127.0.0.1:9/client/v4")
@@ -98,13 +97,11 @@ fn missing_certificate_file_is_named_by_its_variable() {
 
 #[test]
 fn invalid_block_of_a_ca_bundle_is_named_before_the_first_request() {
-    let mut workplace = TestDir::new();
-    workplace.write("riskform.yaml", FILE);
+    let workplace = directory();
     workplace.write(
         "ca.pem",
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     );
-    workplace.set("CLOUDFLARE_API_TOKEN", "token");
     let run = workplace.line("plan --ca-bundle ca.pem").exits(1);
     let expected = "--ca-bundle ca.pem: invalid certificate in block 1 (line 1): ";
     run.says(expected);
@@ -117,16 +114,8 @@ fn soft_limit_of_open_files_is_raised() {
     let workplace = TestDir::with(&server);
     let accounts = (0..30).map(|n| format!("version: 1\naccount_id: {n:032x}\n"));
     workplace.write("fleet.yaml", &accounts.collect::<Vec<_>>().join("---\n"));
-    let program = workplace.command(&["drift", "fleet.yaml", "--parallelism", "30", "--expand"]);
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", "ulimit -Sn 24 && exec \"$@\"", "sh"])
-        .arg(program.get_program())
-        .args(program.get_args())
-        .current_dir(workplace.path(""));
-    for (name, value) in program.get_envs() {
-        shell.env(name, value.unwrap());
-    }
+    let drift = ["drift", "fleet.yaml", "--parallelism", "30", "--expand"];
+    let mut shell = workplace.shell("ulimit -Sn 24 && exec \"$@\"", &drift);
     let run = Run::from(shell.output().unwrap());
     assert!(
         !run.shown().contains("Too many open files"),
@@ -138,11 +127,9 @@ fn soft_limit_of_open_files_is_raised() {
 
 #[test]
 fn absolute_path_needs_no_working_directory() {
-    let workplace = TestDir::new();
-    workplace.write("riskform.yaml", FILE);
+    let workplace = directory();
     let gone = workplace.path("gone");
     std::fs::create_dir(&gone).unwrap();
-    let program = workplace.command(&["validate"]);
     for (file, code, expected) in [
         (workplace.path("riskform.yaml"), 0, ""),
         (
@@ -152,13 +139,8 @@ fn absolute_path_needs_no_working_directory() {
         ),
     ] {
         std::fs::create_dir_all(&gone).unwrap();
-        let output = Command::new("sh")
-            .args(["-c", "rmdir ../gone && exec \"$@\"", "sh"])
-            .arg(program.get_program())
-            .arg("validate")
-            .arg(file)
-            .current_dir(&gone)
-            .output();
+        let mut shell = workplace.shell("rmdir ../gone && exec \"$@\"", &["validate"]);
+        let output = shell.arg(file).current_dir(&gone).output();
         let run = Run::from(output.unwrap());
         assert_eq!(run.code, code, "{}", run.shown());
         run.says(expected);

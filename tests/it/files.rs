@@ -37,8 +37,8 @@ fn validate_accepts_files_and_fragments_without_credentials() {
 fn validate_writes_json_and_sarif() {
     let workplace = TestDir::new();
     workplace.write("riskform.yaml", MISTAKES);
-    let run = workplace.run(&["validate", "--format", "json"]);
-    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    let run = workplace.line("validate --format json");
+    let document = run.json();
     assert_eq!(run.code, 1);
     assert_eq!(document["format"], "riskform.validate/1");
     assert_eq!(
@@ -65,8 +65,8 @@ fn validate_writes_json_and_sarif() {
     }
     "##);
 
-    let run = workplace.run(&["validate", "--format", "sarif"]);
-    let log: Value = serde_json::from_str(&run.stdout).unwrap();
+    let run = workplace.line("validate --format sarif");
+    let log = run.json();
     assert_eq!((run.code, &log["version"]), (1, &"2.1.0".into()));
     let run = &log["runs"][0];
     assert_eq!(run["results"].as_array().unwrap().len(), 3);
@@ -92,8 +92,7 @@ fn no_output_repeats_a_credential() {
         "version: 1\napi_token: very-private\nname: ${MY_TOKEN}\naccount_id: ${MY_TOKEN:-very-private}\n",
     );
     for format in ["text", "json", "sarif"] {
-        let run = workplace.run(&["validate", "--format", format]);
-        assert_eq!(run.code, 1);
+        let run = workplace.run(&["validate", "--format", format]).exits(1);
         assert!(!run.shown().contains("very-private"), "{}", run.shown());
     }
 }
@@ -103,9 +102,9 @@ fn fmt_names_changed_files_and_keeps_invalid_ones() {
     let workplace = TestDir::new();
     workplace.write("a.yaml", "account_id:   x # the account\nversion:   1\n");
     workplace.write("b.yaml", "version: 1\n");
-    let check = workplace.run(&["fmt", "--check", "."]);
+    let check = workplace.line("fmt --check .");
     assert_eq!((check.code, check.stdout.as_str()), (1, "./a.yaml\n"));
-    assert_snapshot!(workplace.run(&["fmt", "--diff", "a.yaml"]).shown(), @"
+    assert_snapshot!(workplace.line("fmt --diff a.yaml").shown(), @"
     exit 0
     --- stdout
     --- a.yaml
@@ -116,12 +115,12 @@ fn fmt_names_changed_files_and_keeps_invalid_ones() {
     +account_id: x # the account
     +version: 1
     ");
-    let run = workplace.run(&["fmt", "."]);
+    let run = workplace.line("fmt .");
     assert_eq!((run.code, run.stdout.as_str()), (0, "./a.yaml\n"));
     workplace.write("c.yaml", "version: [1\n");
-    let again = workplace.run(&["fmt", "."]);
+    let again = workplace.line("fmt .");
     assert_eq!((again.code, again.stdout.as_str()), (1, ""));
-    assert!(again.stderr.contains("error[syntax]"), "{}", again.stderr);
+    again.says("error[syntax]");
     let kept = fs::read_to_string(workplace.path("c.yaml")).unwrap();
     assert_eq!(kept, "version: [1\n");
 }
@@ -133,7 +132,7 @@ fn fmt_keeps_the_mode_and_the_link() {
     let real = workplace.path("real.yaml");
     fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
     symlink("real.yaml", workplace.path("link.yaml")).unwrap();
-    assert_eq!(workplace.run(&["fmt", "link.yaml"]).code, 0);
+    assert_eq!(workplace.line("fmt link.yaml").code, 0);
     assert_eq!(fs::read_to_string(&real).unwrap(), "version: 1\n");
     assert_eq!(
         fs::metadata(&real).unwrap().permissions().mode() & 0o777,
@@ -155,8 +154,7 @@ fn export_plans_empty_in_each_form() {
         let run = workplace.run(&[&["export", account], flags].concat());
         assert_eq!(run.code, 0, "{}", run.shown());
         workplace.write("riskform.yaml", &run.stdout);
-        let plan = workplace.run(&["plan", "--detailed-exitcode"]);
-        assert_eq!(plan.code, 0, "{}", plan.shown());
+        let plan = workplace.line("plan --detailed-exitcode").exits(0);
         run.stdout
     };
     export(&[]);
@@ -197,21 +195,19 @@ fn export_splits_into_a_fleet_and_overwrites_nothing() {
         "0a000000000000000000000000000000",
     ];
     let arguments = ["export", "--split", "fleet", accounts[0], accounts[1]];
-    let run = workplace.run(&arguments);
-    assert_eq!(run.code, 0, "{}", run.shown());
+    let run = workplace.run(&arguments).exits(0);
     assert_eq!(
         run.stdout,
         format!("fleet/{}.yaml\nfleet/{}.yaml\n", accounts[0], accounts[1])
     );
     assert_eq!(
         workplace
-            .run(&["plan", "--detailed-exitcode", "fleet"])
+            .line("plan --detailed-exitcode fleet")
             .code,
         0
     );
-    let again = workplace.run(&arguments);
-    assert_eq!(again.code, 1);
-    assert!(again.stderr.contains("exists"), "{}", again.stderr);
+    let again = workplace.run(&arguments).exits(1);
+    again.says("exists");
     let several = workplace.run(&["export", accounts[0], accounts[1]]);
     assert_eq!(several.code, 64);
 }

@@ -382,8 +382,7 @@ async fn the_same_drift_is_told_once_and_its_end_once() {
 
 /// Returns a directory whose environment names a sandbox, and a directory for the notification state.
 fn at_server(server: &SandboxServer) -> TestDir {
-    let mut workplace = TestDir::with(server);
-    workplace.write("riskform.yaml", QUICKSTART);
+    let mut workplace = TestDir::with_file(server, QUICKSTART);
     let state = workplace.path("state");
     workplace.set("XDG_STATE_HOME", state.to_str().unwrap());
     workplace

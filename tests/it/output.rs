@@ -6,19 +6,15 @@ use std::fs::{self, File};
 use std::io::{self, PipeWriter, Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::extract::Request;
-use axum::http::{Method, StatusCode};
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
+use axum::http::Method;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-use crate::support::{Run, SandboxServer, TestDir};
-use riskform::sandbox::Settings;
+use crate::support::layers::{Reaction, answer};
+use crate::support::{Run, SandboxServer, TestDir, serve};
 
 const QUICKSTART: &str = include_str!("../../examples/quickstart.yaml");
 const ACCOUNT: &str = "f037e56e89293a057740de681ac9abbe";
@@ -104,24 +100,11 @@ fn full_pipe() -> (PipeWriter, std::thread::JoinHandle<Vec<u8>>) {
 
 /// Runs a command with a stream in a state. Returns the exit code, the other stream and what a pipe received.
 fn run_with(directory: &TestDir, words: &[&str], name: Name, state: State) -> (Run, Vec<u8>) {
-    let mut command = directory.command(words);
-    if state == State::Closed {
-        let program = command.get_program().to_owned();
-        let close = match name {
-            Name::Stdout => "exec \"$@\" >&-",
-            Name::Stderr => "exec \"$@\" 2>&-",
-        };
-        let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", close, "sh"]).arg(program).args(words);
-        shell.current_dir(command.get_current_dir().unwrap());
-        shell.env_clear().stdin(Stdio::null());
-        shell.envs(
-            command
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-        command = shell;
-    }
+    let mut command = match (state, name) {
+        (State::Closed, Name::Stdout) => directory.shell("exec \"$@\" >&-", words),
+        (State::Closed, Name::Stderr) => directory.shell("exec \"$@\" 2>&-", words),
+        _ => directory.command(words),
+    };
     let (stdio, received): (Stdio, Option<_>) = match state {
         State::Closed => (Stdio::null(), None),
         State::Full => (
@@ -227,37 +210,20 @@ fn large_output_to_a_non_blocking_pipe_is_complete() {
     );
 }
 
-/// Returns a server that counts requests and writes, and a directory whose environment names it.
-fn counted() -> (SandboxServer, TestDir, Arc<[AtomicUsize; 2]>) {
-    let counts = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
-    let counter = Arc::clone(&counts);
-    let server = SandboxServer::behind(Settings::default(), move |_, router| {
-        router.layer(from_fn(move |request: Request, next: Next| {
-            counter[0].fetch_add(1, Ordering::SeqCst);
-            let is_write = request.method() != Method::GET;
-            counter[1].fetch_add(usize::from(is_write), Ordering::SeqCst);
-            next.run(request)
-        }))
-    });
-    let directory = TestDir::with(&server);
-    directory.write(
-        "_base.yaml",
-        "version: 1\nbehaviors: { high_dlp: { enabled: true } }\n",
-    );
-    directory.write("riskform.yaml", FILE);
+/// Returns a served sandbox, and a directory with the input files.
+fn served() -> (SandboxServer, TestDir) {
+    let (server, directory) = serve(FILE);
+    let base = "version: 1\nbehaviors: { high_dlp: { enabled: true } }\n";
+    directory.write("_base.yaml", base);
     directory.write("limits.yaml", LIMITS);
-    (server, directory, counts)
-}
-
-fn run_line(directory: &TestDir, line: &str) -> Run {
-    directory.run(&line.split(' ').collect::<Vec<_>>())
+    (server, directory)
 }
 
 #[test]
 fn unwritable_files_fail_before_the_first_request() {
-    let (_server, directory, counts) = counted();
-    assert_eq!(run_line(&directory, "plan --out p.plan").code, 0);
-    counts[0].store(0, Ordering::SeqCst);
+    let (server, directory) = served();
+    assert_eq!(directory.line("plan --out p.plan").code, 0);
+    let sent = server.requests().len();
     for line in [
         "plan --out nowhere/p.plan",
         "plan --format json=nowhere/p.json",
@@ -275,7 +241,7 @@ fn unwritable_files_fail_before_the_first_request() {
         "init nowhere/riskform.yaml",
         "reset --level high --auto-approve --account-id f037e56e89293a057740de681ac9abbe --audit-log nowhere/log",
     ] {
-        let run = run_line(&directory, line);
+        let run = directory.line(line);
         assert_eq!(run.code, 1, "{line}: {}", run.shown());
         assert!(
             run.stderr.contains("directory nowhere does not exist")
@@ -283,7 +249,7 @@ fn unwritable_files_fail_before_the_first_request() {
             "{line}: {}",
             run.shown()
         );
-        assert_eq!(counts[0].load(Ordering::SeqCst), 0, "{line}");
+        assert_eq!(server.requests().len(), sent, "{line}");
     }
 }
 
@@ -305,8 +271,8 @@ fn full_file_changes_only_the_exit_code_of_a_run() {
         ("drift --format text --format json=/dev/full", 1),
         ("validate --format text --format json=/dev/full", 1),
     ] {
-        let (_server, directory, counts) = counted();
-        let run = run_line(&directory, line);
+        let (server, directory) = served();
+        let run = directory.line(line);
         assert_eq!(run.code, code, "{line}: {}", run.shown());
         assert!(!run.stdout.is_empty(), "{line}");
         let full = "error: cannot write /dev/full: No space left";
@@ -317,18 +283,18 @@ fn full_file_changes_only_the_exit_code_of_a_run() {
             run.shown()
         );
         let writes = 2 * usize::from(line.starts_with("apply"));
-        assert_eq!(counts[1].load(Ordering::SeqCst), writes, "{line}");
+        assert_eq!(server.writes(), writes, "{line}");
     }
 }
 
 #[test]
 fn a_file_is_not_two_files_of_a_run() {
-    let (_server, directory, counts) = counted();
-    assert_eq!(run_line(&directory, "plan --out p.plan").code, 0);
+    let (server, directory) = served();
+    assert_eq!(directory.line("plan --out p.plan").code, 0);
     symlink("limits.yaml", directory.path("link.yaml")).unwrap();
     fs::hard_link(directory.path("riskform.yaml"), directory.path("hard.yaml")).unwrap();
     fs::create_dir(directory.path("sub")).unwrap();
-    counts[0].store(0, Ordering::SeqCst);
+    let sent = server.requests().len();
     let inputs = ["riskform.yaml", "_base.yaml", "limits.yaml", "p.plan"];
     let before = inputs.map(|name| directory.read(name));
     for line in [
@@ -348,14 +314,10 @@ fn a_file_is_not_two_files_of_a_run() {
         "validate --format json=riskform.yaml",
         "show p.plan --format json=p.plan",
     ] {
-        let run = run_line(&directory, line);
+        let run = directory.line(line);
         assert_eq!(run.code, 1, "{line}: {}", run.shown());
-        assert!(
-            run.stderr.contains("of this run are one file: "),
-            "{line}: {}",
-            run.shown()
-        );
-        assert_eq!(counts[0].load(Ordering::SeqCst), 0, "{line}");
+        run.says("of this run are one file: ");
+        assert_eq!(server.requests().len(), sent, "{line}");
         assert_eq!(inputs.map(|name| directory.read(name)), before, "{line}");
         assert!(!directory.path("back.yaml").exists() && !directory.path("new").exists());
     }
@@ -363,7 +325,7 @@ fn a_file_is_not_two_files_of_a_run() {
 
 #[test]
 fn report_keeps_the_mode_of_its_file() {
-    let (_server, directory, _) = counted();
+    let (_server, directory) = served();
     let mode = |name: &str| {
         fs::metadata(directory.path(name))
             .unwrap()
@@ -374,10 +336,7 @@ fn report_keeps_the_mode_of_its_file() {
     directory.write("drift.json", "");
     let private = fs::Permissions::from_mode(0o600);
     fs::set_permissions(directory.path("drift.json"), private).unwrap();
-    let run = run_line(
-        &directory,
-        "drift --format json=drift.json --format markdown=drift.md",
-    );
+    let run = directory.line("drift --format json=drift.json --format markdown=drift.md");
     assert_eq!(run.code, 2, "{}", run.shown());
     assert!(directory.read("drift.json").starts_with('{'));
     assert_eq!(mode("drift.json"), 0o600);
@@ -389,42 +348,29 @@ fn report_keeps_the_mode_of_its_file() {
 #[test]
 fn rollback_file_of_another_run_is_never_replaced() {
     let directory = Arc::new(std::sync::OnceLock::<TestDir>::new());
-    let writes = Arc::new(AtomicUsize::new(0));
-    let (other, counter) = (Arc::clone(&directory), Arc::clone(&writes));
-    let server = SandboxServer::behind(Settings::default(), move |_, router| {
-        router.layer(from_fn(move |request: Request, next: Next| {
-            if request.method() == Method::GET {
-                other.get().unwrap().write("back.yaml", "of another run\n");
-            } else {
-                counter.fetch_add(1, Ordering::SeqCst);
-            }
-            next.run(request)
-        }))
+    let other = Arc::clone(&directory);
+    let server = SandboxServer::reacting(move |method, _| {
+        if method == Method::GET {
+            other.get().unwrap().write("back.yaml", "of another run\n");
+        }
+        Reaction::Pass
     });
     let directory = directory.get_or_init(|| TestDir::with(&server));
     directory.write("riskform.yaml", QUICKSTART);
-    let run = run_line(directory, "apply --auto-approve --save-previous back.yaml");
-    assert_eq!(run.code, 1, "{}", run.shown());
-    let message = "cannot write back.yaml: it already exists";
-    run.says(message);
+    let run = directory.line("apply --auto-approve --save-previous back.yaml");
+    run.exits(1)
+        .says("cannot write back.yaml: it already exists");
     assert_eq!(directory.read("back.yaml"), "of another run\n");
-    assert_eq!(writes.load(Ordering::SeqCst), 0);
+    assert_eq!(server.writes(), 0);
 }
 
 #[test]
 fn run_without_a_write_leaves_no_rollback_file() {
-    let refuse = |_: Request, _: Next| async { StatusCode::BAD_REQUEST.into_response() };
-    let server = SandboxServer::behind(Settings::default(), move |_, router| {
-        router.layer(from_fn(move |request: Request, next: Next| async move {
-            let response: Response = match request.method() {
-                &Method::GET => next.run(request).await,
-                _ => refuse(request, next).await,
-            };
-            response
-        }))
+    let server = SandboxServer::reacting(|method, _| match *method {
+        Method::GET => Reaction::Pass,
+        _ => Reaction::Answer(answer(400, "")),
     });
-    let directory = TestDir::with(&server);
-    directory.write("riskform.yaml", QUICKSTART);
+    let directory = TestDir::with_file(&server, QUICKSTART);
     let files = || fs::read_dir(directory.path(".")).unwrap().count();
     for line in [
         // Not approved, no account, an audit log that is full.
@@ -432,10 +378,10 @@ fn run_without_a_write_leaves_no_rollback_file() {
         "apply --save-previous back.yaml --auto-approve --base-url http://127.0.0.1:9/client/v4",
         "apply --save-previous back.yaml --auto-approve --expect-accounts 2",
     ] {
-        let run = run_line(&directory, line);
+        let run = directory.line(line);
         assert_eq!((run.code, files()), (1, 1), "{line}: {}", run.shown());
     }
-    run_line(&directory, "apply --save-previous back.yaml --auto-approve");
+    directory.line("apply --save-previous back.yaml --auto-approve");
     assert_eq!(files(), 2);
 }
 
@@ -455,7 +401,7 @@ fn error_line_is_bounded() {
     let key = "k".repeat(13 << 20);
     directory.write("long.plan", &format!("{{\"{key}\": 1}}"));
     for format in ["text", "json"] {
-        let run = run_line(&directory, &format!("show long.plan --format {format}"));
+        let run = directory.line(&format!("show long.plan --format {format}"));
         assert_eq!(run.code, 1);
         let length = run.stdout.len() + run.stderr.len();
         assert!(length < 10_000, "{format}: {length}");
@@ -472,12 +418,8 @@ fn input_files_are_bounded() {
         "reset --from huge --sandbox",
         "plan --ca-bundle huge --base-url https://127.0.0.1:9/client/v4",
     ] {
-        let run = run_line(&directory, line);
+        let run = directory.line(line);
         assert_eq!(run.code, 1, "{line}: {}", run.shown());
-        assert!(
-            run.stderr.contains("larger than "),
-            "{line}: {}",
-            run.shown()
-        );
+        run.says("larger than ");
     }
 }

@@ -9,14 +9,13 @@ use serde_json::json;
 
 use crate::support::faults::{Execution, Fault, FaultRule};
 use crate::support::world::create_in_dashboard;
-use crate::support::{SandboxServer, TestDir};
+use crate::support::{SandboxServer, TestDir, serve};
 
 const QUICKSTART: &str = include_str!("../../examples/quickstart.yaml");
 const APPLY: [&str; 2] = ["apply", "--auto-approve"];
 
 fn quickstart() -> (SandboxServer, TestDir) {
-    let server = SandboxServer::start(Settings::default());
-    let workplace = TestDir::with_file(&server, QUICKSTART);
+    let (server, workplace) = serve(QUICKSTART);
     (server, workplace)
 }
 
@@ -39,7 +38,7 @@ fn plan_reads_and_apply_writes_until_nothing_is_left() {
         "No changes. 2 behaviors and 1 integration match.\n1 behavior is unlisted and not managed: high_dlp (on, medium).\n"
     );
     assert_eq!(server.writes(), 3);
-    let destroyed = workplace.run(&["destroy", "--auto-approve"]).exits(0);
+    let destroyed = workplace.line("destroy --auto-approve").exits(0);
     assert_snapshot!(destroyed.lines_with("Destroy complete"), @"Destroy complete: 2 disabled, 1 deleted.");
     assert_eq!(server.live().integrations.len(), 0);
 }
@@ -80,7 +79,7 @@ fn credentials_are_named_but_not_shown() {
     missing.set("CLOUDFLARE_BASE_URL", &server.base_url());
     missing.write("riskform.yaml", QUICKSTART);
     missing
-        .run(&["plan"])
+        .line("plan")
         .exits(6)
         .says("error: CLOUDFLARE_API_TOKEN is not set");
     assert_eq!(server.requests().len(), 0);
@@ -93,12 +92,13 @@ fn credentials_are_named_but_not_shown() {
 #[test]
 fn verbose_output_has_stages_and_then_requests() {
     let (_server, workplace) = quickstart();
-    assert_eq!(workplace.run(&["plan"]).stderr, "");
+    assert_eq!(workplace.line("plan").stderr, "");
     let stages = workplace.line("plan -v").stderr;
     for stage in ["loaded 1 account", "quickstart: 3 changes"] {
         assert!(stages.contains(stage), "{stages}");
     }
     assert!(!stages.contains("GET"), "{stages}");
+    assert!(stages.starts_with("loaded 1 account\n"), "{stages}");
     let requests = workplace.line("plan -vv").stderr;
     for path in ["zt_risk_scoring/behaviors", "zt_risk_scoring/integrations"] {
         let parts = ["GET", path, "200 OK"];
@@ -112,7 +112,7 @@ fn verbose_output_has_stages_and_then_requests() {
 #[test]
 fn apply_without_terminal_or_auto_approve_fails() {
     let (server, workplace) = quickstart();
-    assert_snapshot!(workplace.run(&["apply"]).exits(1).stderr, @r###"
+    assert_snapshot!(workplace.line("apply").exits(1).stderr, @r###"
     error: cannot ask for approval: no terminal
       help: review the plan, then run again with --auto-approve
     "###);
@@ -176,8 +176,7 @@ fn unreachable_server_is_named() {
 #[test]
 fn blocked_apply_names_the_overrides() {
     let file = format!("{QUICKSTART}\nguards: {{ max_deletes: 0, weakening: deny }}\n");
-    let server = SandboxServer::start(Settings::default());
-    let workplace = TestDir::with_file(&server, &file);
+    let (server, workplace) = serve(&file);
     let blocked = workplace.run(&APPLY).exits(5);
     blocked.says("Blocked: deletes or replaces 1 integration; the limit is 0");
     blocked.says("weakens protection (deleted), and guards.weakening is deny");
@@ -198,6 +197,8 @@ fn stdout_is_one_json_document_in_every_outcome() {
         ("apply --format json", "riskform.error/1", 1),
         ("apply --format json --auto-approve", "riskform.apply/1", 0),
         ("plan broken.yaml --format json", "riskform.error/1", 1),
+        ("drift broken.yaml --format json", "riskform.error/1", 1),
+        ("drift --nonsense --format json", "riskform.error/1", 64),
         ("plan absent.yaml --format json", "riskform.error/1", 1),
         ("plan --format json --format json", "riskform.error/1", 64),
         (
@@ -301,7 +302,7 @@ fn variables_and_provider_are_shown_beside_their_values() {
     for (name, value) in [("TENANT", "corp"), ("LEVEL", "low"), ("ON", "true")] {
         workplace.set(&format!("RISKFORM_VAR_{name}"), value);
     }
-    let text = workplace.run(&["plan"]).exits(0);
+    let text = workplace.line("plan").exits(0);
     for part in [
         "medium → low  (${RISKFORM_VAR_LEVEL})",
         "false → true  (${RISKFORM_VAR_ON})",
@@ -350,7 +351,7 @@ fn destroy_keeps_the_next_match_of_its_entry() {
              reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057\n"
         ),
     );
-    let run = workplace.run(&["destroy", "--auto-approve"]).exits(0);
+    let run = workplace.line("destroy --auto-approve").exits(0);
     assert!(!run.stdout.contains("still there"), "{}", run.stdout);
     // Unchanged, with a warning.
     run.says(&neighbor.to_string());

@@ -2,7 +2,7 @@
 //! are read, and the planner's own tests what follows from them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use insta::assert_snapshot;
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
@@ -58,10 +58,10 @@ fn asked(server: &SandboxServer, before: usize) -> (Vec<String>, usize) {
 #[test]
 fn plan_and_drift_note_the_policies_before_and_after() {
     let (_server, workplace) = served();
-    let plan = workplace.run(&["plan"]);
+    let plan = workplace.line("plan");
     plan.says("Warning: no enabled behavior will assign high. 3 Access policies use it: Block risky users, Contractors,");
     plan.says("Warning: no enabled behavior will assign medium. 2 Access policies use it: Block risky users, Contractors.");
-    let drift = workplace.run(&["drift"]);
+    let drift = workplace.line("drift");
     drift.says("no policy uses level low (declared); 3 policies use level high (live) (Block risky users, Contractors, \"Employees, not at high risk\")");
     let run = workplace.line("plan --format json").json();
     let account = &run["accounts"][0];
@@ -116,7 +116,7 @@ fn context_is_read_only_if_it_matters() {
         permissions: vec!["read,groups".parse().unwrap()],
         ..Settings::default()
     });
-    let run = guarded(&server).run(&["drift"]).exits(2);
+    let run = guarded(&server).line("drift").exits(2);
     run.says(r#"cannot determine who changed it: the token lacks the permission "Account Settings Read""#);
     assert_eq!(asked(&server, 0).0, ["policies", "audit"]);
 }
@@ -154,71 +154,13 @@ fn unreadable_list_is_a_note_and_blocks_under_the_guard() {
         assert_eq!(changes(&run), expected, "{list}");
         assert!(!run.stdout.contains("hush"), "{list}");
         workplace
-            .run(&["plan"])
+            .line("plan")
             .says(&format!("warning: {NOTE}{note}"));
         workplace
             .line("plan deny.yaml")
             .exits(5)
             .says("Blocked: no enabled behavior would assign level medium, and the Access policies cannot be read");
         workplace.line("plan deny.yaml --allow-policies").exits(0);
-    }
-}
-
-/// A short list could hide the policy that the guard protects.
-#[test]
-fn short_policy_list_blocks_under_deny() {
-    let reads = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&reads);
-    let server = SandboxServer::reacting(move |_, path| {
-        if !path.ends_with("/access/policies") {
-            return Reaction::Pass;
-        }
-        counter.fetch_add(1, Ordering::SeqCst);
-        let info =
-            json!({ "page": 1, "per_page": 1000, "count": 1, "total_count": 2, "total_pages": 1 });
-        let policy = json!({ "id": "p1", "name": "Other", "include": [] });
-        let body = json!({ "success": true, "errors": [], "messages": [], "result": [policy], "result_info": info });
-        Reaction::Answer(answer(200, body))
-    });
-    let run = guarded(&server)
-        .line("apply deny.yaml --auto-approve")
-        .exits(5);
-    run.says("an incomplete list: page 2 is missing");
-    // Both pages, and once more.
-    assert_eq!(reads.load(Ordering::SeqCst), 4);
-    assert_eq!(server.writes(), 0);
-}
-
-#[test]
-fn names_of_policies_are_escaped() {
-    let name = "<script>alert(1)</script>\u{202e}`\n```\n::error::x | @everyone <!channel>";
-    let (server, workplace) = served();
-    let level = json!({ "user_risk_score": { "user_risk_score": ["high"] } });
-    server.edit(|account| {
-        account.context.policies =
-            vec![json!({ "id": "p", "name": name, "decision": "deny", "include": [level] })];
-        account.context.apps = Vec::new();
-    });
-    for command in ["plan", "drift"] {
-        for format in ["text", "markdown", "html"] {
-            let shown = workplace.run(&[command, "--format", format]).stdout;
-            assert!(shown.contains("alert(1)"), "{command} {format}: {shown}");
-            assert!(
-                !shown.contains('\u{202e}') && !shown.contains("\n::error"),
-                "{shown}"
-            );
-            assert!(
-                format != "html" || !shown.contains("<script>alert"),
-                "{shown}"
-            );
-            assert!(
-                format != "markdown" || shown.matches("\n```").count() % 2 == 0,
-                "{shown}"
-            );
-        }
-        let json = workplace.run(&[command, "--format", "json"]).json();
-        let access = &json["accounts"][0]["context"]["access"]["loaded"];
-        assert_eq!(access["policies"]["p"]["name"], name);
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use riskform::sandbox::Settings;
 
-use crate::support::{SandboxServer, TestDir};
+use crate::support::{SandboxServer, TestDir, serve};
 
 const ACCOUNT: &str = "f037e56e89293a057740de681ac9abbe";
 const QUICKSTART: &str = "examples/quickstart.yaml";
@@ -27,11 +27,9 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
 #[test]
 fn shown_plan_is_the_plan_of_the_shown_file() {
     let readme = fs::read_to_string("README.md").unwrap();
-    let server = SandboxServer::start(Settings::default());
-    let workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", blocks(&readme, "yaml")[0]);
+    let (_server, workplace) = serve(blocks(&readme, "yaml")[0]);
     workplace.line("fmt --check").exits(0);
-    let run = workplace.run(&["plan"]).exits(0);
+    let run = workplace.line("plan").exits(0);
     let shown = blocks(&readme, "console")[0];
     let expected = format!("$ riskform plan\n{}", run.stdout);
     // As for snapshots.

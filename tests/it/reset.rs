@@ -1,10 +1,6 @@
 //! reset with the real program: selection of users, confirmation and audit log.
 
-use std::io::Write;
-use std::process::Stdio;
-
 use insta::assert_snapshot;
-use rexpect::session::spawn_command;
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::Value;
 
@@ -190,9 +186,7 @@ fn only_yes_resets() {
         ("y", "", "not approved; no changes were made"),
     ] {
         let (server, workplace) = three_users("write,pii");
-        let mut command = workplace.command(&["reset", "ann@example.com"]);
-        command.stdin(Stdio::inherit());
-        let mut terminal = spawn_command(command, Some(20_000)).unwrap();
+        let mut terminal = workplace.terminal(&["reset", "ann@example.com"]);
         terminal.exp_string("ann@example.com").unwrap();
         terminal
             .exp_string("Reset the risk score of 1 user?")
@@ -206,19 +200,7 @@ fn only_yes_resets() {
 #[test]
 fn a_list_may_come_from_standard_input() {
     let (server, workplace) = three_users("write,pii");
-    let mut command = workplace.command(&["reset", "--from", "-", "--auto-approve"]);
-    let mut program = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    program
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(CAY.as_bytes())
-        .unwrap();
-    assert!(program.wait().unwrap().success());
+    let arguments = ["reset", "--from", "-", "--auto-approve"];
+    workplace.pipe(&arguments, CAY).exits(0);
     assert_eq!(cleared(&server), "Cay");
 }

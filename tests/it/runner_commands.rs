@@ -1,22 +1,27 @@
 //! GitHub's runner obeys lines of a job's log that look like `::error::x` or hold `##[add-mask]e`. Names, references and levels from the API,
-//! and files and their names, hold such lines here, and no output of the real program does: each format, each command, each error.
+//! policies, users of the audit log, and files and their names, hold such lines here, and no output of the real program does: each format, each
+//! command, each error.
 
 use riskform::model::behavior::BehaviorKey;
 use riskform::model::field::{Field, FieldValue};
 use riskform::model::integration::ReferenceId;
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::get::{event, put_users, user};
+use crate::get::{put_users, user};
+use crate::report::hostile::outside_of_code;
 use crate::support::{Run, SandboxServer, TestDir};
+use crate::who::{entry, log};
 
 const ANN: &str = "0a000000-0000-4000-8000-000000000001";
-const NAME: &str = "a\n::error::x ##[add-mask]e\r::add-mask::y";
+/// Also markup, mentions, and controls of terminals and of the direction of text.
+const NAME: &str = "a\n::error::x ##[add-mask]e\r::add-mask::y <script>alert(1)</script>\u{202e}\u{1b}]0;owned\u{7}\u{9b}2J\n```\n`x` | @everyone";
 const FILE: &str = "a\n::error::x ##[group]y.yaml";
 const HOSTILE: &str = "version: 1
 account_id: f037e56e89293a057740de681ac9abbe
 behaviors:
   \"::error::declared\": { enabled: true }
+  imp_travel: { risk_level: low }
 integrations:
   okta: { tenant_url: https://corp.okta.com, reference_id: '##[add-mask]e' }
 unlisted: { behaviors: report }
@@ -39,13 +44,24 @@ fn hostile() -> (SandboxServer, TestDir) {
             );
         }
     });
+    let level = json!({ "user_risk_score": { "user_risk_score": ["high"] } });
+    let policy = json!({ "id": "p", "name": NAME, "decision": "deny", "include": [level] });
+    server.edit(|account| {
+        account.context.policies = vec![policy];
+        account.context.apps = Vec::new();
+    });
+    let actor = json!({ "email": NAME, "context": NAME, "token_name": NAME });
+    for (hours, level) in [(5, "low"), (3, "high")] {
+        let written = json!({ "imp_travel": { "enabled": true, "risk_level": level } });
+        let (time, mut shown) = entry(hours, actor.clone(), written);
+        shown["raw"]["cf_ray_id"] = json!(NAME);
+        log(&server, time, shown);
+    }
     let at = "2026-01-01T00:00:00Z";
+    let event = json!({ "id": NAME, "name": NAME, "risk_level": "high", "timestamp": at, "event_details": { NAME: [NAME] } });
     put_users(
         &server.sandbox,
-        &[(
-            ANN,
-            user(NAME, "::error::e@example.com", &[event("high", at)]),
-        )],
+        &[(ANN, user(NAME, "::error::e@example.com", &[event]))],
     );
     let mut workplace = TestDir::with(&server);
     workplace.set("GITHUB_ACTIONS", "true");
@@ -55,8 +71,24 @@ fn hostile() -> (SandboxServer, TestDir) {
     (server, workplace)
 }
 
-fn assert_no_command(what: &str, run: &Run) {
+/// Asserts that no output is a command of a runner or a terminal, or markup.
+fn assert_harmless(what: &str, run: &Run) {
+    let is_data = ["json", "yaml", "sarif"]
+        .iter()
+        .any(|kind| what.ends_with(kind));
+    if what.ends_with("markdown") {
+        let outside = outside_of_code(&run.stdout);
+        assert!(
+            !outside.contains("<script>") && !outside.contains("@everyone"),
+            "{outside}"
+        );
+    }
+    if what.ends_with("html") {
+        assert!(!run.stdout.contains("<script>alert"), "{}", run.stdout);
+    }
     for text in [&run.stdout, &run.stderr] {
+        let is_control = |c: char| c.is_control() && c != '\n' || c == '\u{202e}' && !is_data;
+        assert!(!text.contains(is_control), "{what}: {text:?}");
         for line in text.split(['\n', '\r']) {
             let is_command = line.trim_start().starts_with("::") || line.contains("##[");
             assert!(!is_command, "{what}: {line:?}\n{}", run.shown());
@@ -65,7 +97,7 @@ fn assert_no_command(what: &str, run: &Run) {
 }
 
 #[test]
-fn output_has_no_workflow_command() {
+fn output_has_no_command_and_no_markup() {
     let (_server, workplace) = hostile();
     for (command, formats) in [
         ("plan", "text json markdown diff html"),
@@ -85,7 +117,7 @@ fn output_has_no_workflow_command() {
     ] {
         for format in formats.split(' ') {
             let line = format!("{command} -o {format}");
-            assert_no_command(&line, &workplace.line(&line));
+            assert_harmless(&line, &workplace.line(&line));
         }
     }
     let hostile: [&[&str]; 13] = [
@@ -104,7 +136,7 @@ fn output_has_no_workflow_command() {
         &["reset", "\n::error::x"],
     ];
     for words in hostile {
-        assert_no_command(&words.join(" "), &workplace.run(words));
+        assert_harmless(&words.join(" "), &workplace.run(words));
     }
     for line in [
         "doctor",
@@ -118,7 +150,7 @@ fn output_has_no_workflow_command() {
         "reset --level high --auto-approve --audit-log /dev/stderr",
         "apply --auto-approve --audit-log /dev/stdout --save-previous /dev/stderr",
     ] {
-        assert_no_command(line, &workplace.line(line));
+        assert_harmless(line, &workplace.line(line));
     }
 }
 
@@ -146,6 +178,10 @@ fn data_is_unchanged() {
     let (_server, workplace) = hostile();
     let users = workplace.line("get users -o json").json();
     assert_eq!(users["users"][0]["name"], NAME, "{users}");
+    let plan = workplace.line("plan -o json").json();
+    let access = &plan["accounts"][0]["context"]["access"]["loaded"];
+    assert_eq!(access["policies"]["p"]["name"], NAME, "{access}");
+    workplace.line("drift").says("alert(1)");
     for format in ["json", "yaml"] {
         let export = workplace.run(&["export", "-o", format]).stdout;
         let document: Value = serde_yaml::from_str(&export).unwrap();

@@ -50,7 +50,7 @@ fn saved_plan_is_private_and_applied_as_approved() {
     assert_eq!(mode(&workplace.path("plan.json")), 0o600);
     assert!(!workplace.read("plan.json").contains(DEFAULT_TOKEN));
     let shown = workplace.line("show plan.json");
-    assert_eq!(shown.stdout, workplace.run(&["plan"]).stdout);
+    assert_eq!(shown.stdout, workplace.line("plan").stdout);
     // The approved plan decides, even if the file has changed since.
     workplace.write("riskform.yaml", "version: 1");
     workplace

@@ -10,7 +10,7 @@ fn every_shell_gets_completions() {
     let workplace = TestDir::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let run = workplace.run(&["completions", shell]).exits(0);
-        assert!(run.stdout.contains("riskform"), "{shell}");
+        run.says("riskform");
     }
     workplace.line("completions cmd").exits(64);
     let script = workplace.line("completions bash").stdout;
@@ -95,7 +95,7 @@ fn the_version_is_told_to_scripts() {
     // Development builds have no commit.
     assert_eq!(version["commit"], serde_json::Value::Null);
     assert_eq!(
-        workplace.run(&["--version"]).stdout,
+        workplace.line("--version").stdout,
         format!("riskform {}\n", env!("CARGO_PKG_VERSION"))
     );
 }

@@ -2,19 +2,16 @@
 //! sends nothing afterwards.
 
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use axum::extract::Request;
-use axum::http::{Method, StatusCode};
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderValue, Method};
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
-use serde_json::{Value, json};
 
+use crate::support::layers::{Reaction, after, failure};
 use crate::support::{Run, SandboxServer, TestDir};
+
+const APPLY: [&str; 4] = ["apply", "--auto-approve", "--format", "json"];
 
 /// One write of behaviors, then two creates.
 const FILE: &str = r"
@@ -41,54 +38,60 @@ enum Wait {
     LookingForCreated,
 }
 
-fn refused(status: StatusCode) -> Response {
-    let body = json!({ "success": false, "errors": [], "messages": [], "result": null });
-    (status, [("retry-after", "600")], body.to_string()).into_response()
+fn refused(status: u16) -> Reaction {
+    let mut response = failure(status, 1, "not now");
+    let wait = HeaderValue::from_static("600");
+    response.headers_mut().insert("retry-after", wait);
+    Reaction::Answer(response)
+}
+
+/// Serves a sandbox that treats requests as the function says, and reports those that it does not pass.
+fn served(
+    reaction: impl Fn(&Method) -> Reaction + Clone + Send + Sync + 'static,
+) -> (SandboxServer, TestDir, Receiver<()>) {
+    let (tell, told) = channel();
+    let server = SandboxServer::reacting(move |method, _| {
+        let reaction = reaction(method);
+        if !matches!(reaction, Reaction::Pass) {
+            tell.send(()).unwrap();
+        }
+        reaction
+    });
+    let workplace = TestDir::with_file(&server, FILE);
+    (server, workplace, told)
 }
 
 /// Starts an apply against a server that makes it wait, and reports the start of the wait.
-fn waiting(wait: Wait) -> (TestDir, SandboxServer, Child, Receiver<()>) {
+fn waiting(wait: Wait) -> (SandboxServer, TestDir, Receiver<()>) {
+    if wait != Wait::Budget {
+        return served(move |method| match (wait, method) {
+            (Wait::RateLimited, &Method::PUT) => refused(429),
+            (Wait::Retry, &Method::PUT) => refused(503),
+            (Wait::LookingForCreated, &Method::POST) => refused(502),
+            _ => Reaction::Pass,
+        });
+    }
     let (tell, told) = channel();
-    let tell: Arc<Mutex<Sender<()>>> = Arc::new(Mutex::new(tell));
-    let server = SandboxServer::behind(Settings::default(), move |_, router| {
-        router.layer(from_fn(move |request: Request, next: Next| {
-            let tell = Arc::clone(&tell);
-            async move {
-                let method = request.method().clone();
-                let answer = match (wait, &method) {
-                    (Wait::RateLimited, &Method::PUT) => refused(StatusCode::TOO_MANY_REQUESTS),
-                    (Wait::Retry, &Method::PUT) => refused(StatusCode::SERVICE_UNAVAILABLE),
-                    (Wait::Budget, &Method::PUT) => {
-                        let mut answer = next.run(request).await;
-                        for (name, value) in [
-                            ("ratelimit", r#""default";r=0;t=600"#),
-                            ("ratelimit-policy", r#""default";q=9;w=600"#),
-                        ] {
-                            answer.headers_mut().insert(name, value.parse().unwrap());
-                        }
-                        answer
-                    }
-                    (Wait::LookingForCreated, &Method::POST) => refused(StatusCode::BAD_GATEWAY),
-                    _ => return next.run(request).await,
-                };
-                tell.lock().unwrap().send(()).unwrap();
-                answer
+    let server = SandboxServer::behind(Settings::default(), |_, router| {
+        after(router, Method::PUT, move |mut response| {
+            for (name, value) in [
+                ("ratelimit", r#""default";r=0;t=600"#),
+                ("ratelimit-policy", r#""default";q=9;w=600"#),
+            ] {
+                let value = HeaderValue::from_static(value);
+                response.headers_mut().insert(name, value);
             }
-        }))
+            tell.send(()).unwrap();
+            response
+        })
     });
-    let workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", FILE);
-    let child = spawn(&workplace, &["apply", "--auto-approve", "--format", "json"]);
-    (workplace, server, child, told)
+    let workplace = TestDir::with_file(&server, FILE);
+    (server, workplace, told)
 }
 
-fn spawn(workplace: &TestDir, arguments: &[&str]) -> Child {
-    workplace
-        .command(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+fn spawn(mut command: Command) -> Child {
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
 }
 
 fn signal(child: &Child, name: &str) {
@@ -123,7 +126,8 @@ fn sigterm_ends_every_wait_of_an_apply_within_a_second() {
         (Wait::Budget, ["done", "not_attempted", "not_attempted"]),
         (Wait::LookingForCreated, ["done", "unknown", "unknown"]),
     ] {
-        let (_workplace, server, child, told) = waiting(wait);
+        let (server, workplace, told) = waiting(wait);
+        let child = spawn(workplace.command(&APPLY));
         told.recv_timeout(Duration::from_secs(60)).unwrap();
         if wait == Wait::LookingForCreated {
             told.recv_timeout(Duration::from_secs(60)).unwrap();
@@ -135,7 +139,7 @@ fn sigterm_ends_every_wait_of_an_apply_within_a_second() {
         let code = if wait == Wait::RateLimited { 143 } else { 3 };
         assert_eq!(run.code, code, "{wait:?}: {}", run.stderr);
         assert!(took < Duration::from_secs(1), "{wait:?}: {took:?}");
-        let document: Value = run.json();
+        let document = run.json();
         let operations = document["accounts"][0]["operations"].as_array().unwrap();
         let found: Vec<&str> = operations
             .iter()
@@ -150,40 +154,14 @@ fn sigterm_ends_every_wait_of_an_apply_within_a_second() {
 #[test]
 fn sighup_ends_an_apply_with_a_report_unless_it_was_ignored() {
     for ignored in [false, true] {
-        let (tell, told) = channel();
-        let tell = Arc::new(Mutex::new(tell));
-        let server = SandboxServer::behind(Settings::default(), move |_, router| {
-            router.layer(from_fn(move |request: Request, next: Next| {
-                if request.method() == Method::PUT {
-                    tell.lock().unwrap().send(()).unwrap();
-                }
-                async move {
-                    match *request.method() {
-                        Method::PUT => refused(StatusCode::TOO_MANY_REQUESTS),
-                        _ => next.run(request).await,
-                    }
-                }
-            }))
+        let (_server, workplace, told) = served(|method| match *method {
+            Method::PUT => refused(429),
+            _ => Reaction::Pass,
         });
-        let workplace = TestDir::with(&server);
-        workplace.write("riskform.yaml", FILE);
-        let apply = ["apply", "--auto-approve", "--format", "json"];
-        let mut command = workplace.command(&apply);
-        if ignored {
-            let program = command.get_program().to_owned();
-            let mut shell = Command::new("/bin/sh");
-            shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
-            shell.arg(program).args(apply).env_clear();
-            shell.envs(
-                command
-                    .get_envs()
-                    .filter_map(|(name, value)| Some((name, value?))),
-            );
-            shell.current_dir(command.get_current_dir().unwrap());
-            command = shell;
-        }
-        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut child = spawn(match ignored {
+            true => workplace.shell("trap '' HUP; exec \"$@\"", &APPLY),
+            false => workplace.command(&APPLY),
+        });
         told.recv_timeout(Duration::from_secs(60)).unwrap();
         a_moment();
         signal(&child, "-HUP");
@@ -198,7 +176,7 @@ fn sighup_ends_an_apply_with_a_report_unless_it_was_ignored() {
         let (run, _) = stop(child, name);
         // The only write was answered with 429, so it counts as not sent.
         assert_eq!(run.code, 143, "{ignored}: {}", run.stderr);
-        let document: Value = run.json();
+        let document = run.json();
         let operations = &document["accounts"][0]["operations"];
         assert_eq!(operations[0]["outcome"], "not_attempted", "{}", run.stdout);
     }
@@ -207,30 +185,13 @@ fn sighup_ends_an_apply_with_a_report_unless_it_was_ignored() {
 #[test]
 fn a_stop_lets_the_calls_in_flight_finish_and_a_second_one_ends_at_once() {
     for twice in [false, true] {
-        let (tell, told) = channel();
-        let tell = Arc::new(Mutex::new(tell));
-        let writes = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&writes);
-        let server = SandboxServer::behind(Settings::default(), move |_, router| {
-            router.layer(from_fn(move |request: Request, next: Next| {
-                let (tell, counted) = (Arc::clone(&tell), Arc::clone(&counted));
-                async move {
-                    if request.method() != Method::GET {
-                        counted.fetch_add(1, Ordering::SeqCst);
-                        tell.lock().unwrap().send(()).unwrap();
-                        tokio::time::sleep(Duration::from_secs(2)).await;
-                    }
-                    next.run(request).await
-                }
-            }))
+        let (_server, workplace, told) = served(|method| match *method {
+            Method::GET => Reaction::Pass,
+            _ => Reaction::Wait(Duration::from_secs(2)),
         });
-        let workplace = TestDir::with(&server);
-        workplace.write("riskform.yaml", FILE);
-        let report = ["--format", "markdown=report.md"];
-        let child = spawn(
-            &workplace,
-            &[&["apply", "--auto-approve"], &report[..]].concat(),
-        );
+        let apply = "apply --auto-approve --format markdown=report.md";
+        let apply: Vec<&str> = apply.split(' ').collect();
+        let child = spawn(workplace.command(&apply));
         told.recv_timeout(Duration::from_secs(60)).unwrap();
         let (run, took) = if twice {
             signal(&child, "-INT");
@@ -250,7 +211,7 @@ fn a_stop_lets_the_calls_in_flight_finish_and_a_second_one_ends_at_once() {
             run.says("2 not attempted");
             assert!(!run.stdout.contains("failed: PUT"), "{}", run.stdout);
         }
-        assert_eq!(writes.load(Ordering::SeqCst), 1);
+        assert_eq!(told.try_iter().count(), 0);
     }
 }
 
@@ -264,27 +225,15 @@ fn whoever_only_reads_ends_at_once_with_the_signals_code() {
         (&["apply", "--auto-approve"], "-TERM", 143),
         (&["export", "--account-id", account], "-INT", 130),
     ] {
-        let (tell, told) = channel();
-        let tell = Arc::new(Mutex::new(tell));
-        let server = SandboxServer::behind(Settings::default(), move |_, router| {
-            router.layer(from_fn(move |_: Request, _: Next| {
-                let tell = Arc::clone(&tell);
-                async move {
-                    tell.lock().unwrap().send(()).unwrap();
-                    std::future::pending::<StatusCode>().await
-                }
-            }))
-        });
-        let workplace = TestDir::with(&server);
-        workplace.write("riskform.yaml", FILE);
-        let child = spawn(&workplace, arguments);
+        let (_server, workplace, told) = served(|_| Reaction::Wait(Duration::from_secs(3_600)));
+        let child = spawn(workplace.command(arguments));
         told.recv_timeout(Duration::from_secs(60)).unwrap();
         let (run, took) = stop(child, name);
         assert_eq!(run.code, code, "{arguments:?}: {}", run.stderr);
         assert!(took < Duration::from_secs(1), "{arguments:?}: {took:?}");
         run.says("no changes were made");
         if arguments.contains(&"json") {
-            let document: Value = run.json();
+            let document = run.json();
             assert_eq!(document["error"]["kind"], "interrupted");
         }
     }

@@ -31,8 +31,7 @@ fn shell_on_a_terminal(workplace: &TestDir, line: &str) -> PtySession {
 /// Starts a server whose first response takes a second, and a directory with a file that differs from it.
 fn slow_server() -> (SandboxServer, TestDir) {
     let server = SandboxServer::reacting(|_, _| Reaction::Wait(Duration::from_millis(500)));
-    let workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", FILE);
+    let workplace = TestDir::with_file(&server, FILE);
     (server, workplace)
 }
 
@@ -109,6 +108,6 @@ fn reading_shows_itself_on_a_terminal_and_nowhere_else() {
         let before = &shown[..at];
         assert!(before.ends_with(['\n', 'K', '\r']), "{before:?}");
     }
-    let piped = workplace.run(&["drift"]);
+    let piped = workplace.line("drift");
     assert!(!piped.stderr.contains("reading"), "{}", piped.stderr);
 }

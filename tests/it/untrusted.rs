@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use riskform::sandbox::Settings;
 use tempfile::TempDir;
 
-use crate::support::{Run, SandboxServer, TestDir};
+use crate::support::{Run, SandboxServer, TestDir, serve};
 
 const HEAD: &str = "version: 1\naccount_id: 023e105f4ecef8ad9ca31a8372d0c353\n";
 
@@ -80,19 +80,6 @@ fn files_read_no_variables_and_files_of_their_choice() {
     assert_eq!(server.requests().len(), 0);
 }
 
-#[test]
-fn fmt_rewrites_no_file_outside_of_the_checkout() {
-    let server = SandboxServer::start(Settings::default());
-    let workplace = attacked(&server);
-    let untidy = workplace.read("home/creds.yaml");
-    symlink("../home/creds.yaml", workplace.path("repo/link.yaml")).unwrap();
-    symlink("../home", workplace.path("repo/deep")).unwrap();
-    let run = workplace.run(&["fmt", "repo"]);
-    assert_eq!(run.code, 1, "{}", run.stderr);
-    assert_nothing_shown("fmt", &run);
-    assert_eq!(workplace.read("home/creds.yaml"), untidy);
-}
-
 /// A limits file outside of the checkout.
 fn limits(text: &str) -> (TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
@@ -130,8 +117,7 @@ fn limits_hold_for_files_flags_and_saved_plans() {
             "which --limits does not allow",
         ),
     ] {
-        let mut workplace = TestDir::with(&server);
-        workplace.write("riskform.yaml", &format!("{HEAD}{file}"));
+        let mut workplace = TestDir::with_file(&server, &format!("{HEAD}{file}"));
         let (_directory, path) = limits(text);
         let saved = workplace.run(&[&["plan", "--out=saved.plan"][..], &flags].concat());
         assert_eq!(saved.code, 0, "{text}\n{}{}", saved.stdout, saved.stderr);
@@ -143,29 +129,25 @@ fn limits_hold_for_files_flags_and_saved_plans() {
             assert!(shown.contains(message), "{message}\n{shown}");
         }
         workplace.set("RISKFORM_LIMITS", &path);
-        let planned = workplace.run(&[&["plan"][..], &flags].concat());
-        assert_eq!(planned.code, 5, "{text}\n{}", planned.stdout);
+        workplace.run(&[&["plan"][..], &flags].concat()).exits(5);
     }
     assert_eq!(server.writes(), 0);
 }
 
 #[test]
 fn invalid_limits_stop_every_run() {
-    let server = SandboxServer::start(Settings::default());
-    let workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", HEAD);
+    let (server, workplace) = serve(HEAD);
     let (_directory, path) = limits("guard: {}\n");
     for (path, code, rule) in [
         (path.as_str(), 1, "unknown-key"),
         ("gone.yaml", 1, "unreadable"),
     ] {
-        let run = workplace.run(&["plan", "--limits", path]);
-        assert_eq!(run.code, code, "{}", run.stderr);
-        assert!(run.stderr.contains(rule), "{rule}\n{}", run.stderr);
+        let run = workplace.run(&["plan", "--limits", path]).exits(code);
+        run.says(rule);
     }
     assert_eq!(server.requests().len(), 0);
     workplace.write("limits.yaml", "version: 1\n");
-    let inside = workplace.run(&["validate", "--limits", "limits.yaml", "riskform.yaml"]);
+    let inside = workplace.line("validate --limits limits.yaml riskform.yaml");
     assert_eq!(inside.code, 0, "{}", inside.stderr);
     let shown = inside.stdout + &inside.stderr;
     assert!(shown.contains("limits-beneath-root"), "{shown}");

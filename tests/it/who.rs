@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::{Value, json};
 
-use crate::sandbox::layers::change_json;
+use crate::support::layers::{Reaction, change_json};
 use crate::support::{Run, SandboxServer, TestDir, account};
 
 const FILE: &str = "\
@@ -19,7 +19,7 @@ behaviors:
 ";
 
 /// Adds an entry to the audit log.
-fn log(server: &SandboxServer, time: Timestamp, shown: Value) {
+pub(crate) fn log(server: &SandboxServer, time: Timestamp, shown: Value) {
     let edited = server
         .sandbox
         .edit(&account(), |account| account.log(time, shown));
@@ -27,7 +27,7 @@ fn log(server: &SandboxServer, time: Timestamp, shown: Value) {
 }
 
 /// Returns an entry for a write of behaviors some hours ago.
-fn entry(hours: i64, actor: Value, behaviors: Value) -> (Timestamp, Value) {
+pub(crate) fn entry(hours: i64, actor: Value, behaviors: Value) -> (Timestamp, Value) {
     let time = Timestamp::now() - SignedDuration::from_hours(hours);
     let shown = json!({
         "id": format!("entry-{hours}"), "action": { "time": time.to_string(), "result": "success", "type": "update" },
@@ -79,8 +79,7 @@ fn set_live_behaviors(server: &SandboxServer, behaviors: Value) {
 }
 
 fn drift(server: &SandboxServer, arguments: &[&str]) -> Run {
-    let workplace = TestDir::with(server);
-    workplace.write("riskform.yaml", FILE);
+    let workplace = TestDir::with_file(server, FILE);
     workplace.run(&[&["drift"], arguments].concat())
 }
 
@@ -191,7 +190,7 @@ fn notifications_name_authors_and_policies() {
 fn incomplete_audit_log_only_adds_a_note() {
     let whole = drift(&tampered(), &["--no-context", "--format", "json"]);
     let changes = |run: &Run| {
-        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let document = run.json();
         let mut changes = document["accounts"][0]["changes"].clone();
         for change in changes.as_array_mut().unwrap() {
             change.as_object_mut().unwrap().remove("attribution");
@@ -220,7 +219,7 @@ fn incomplete_audit_log_only_adds_a_note() {
         set_live_behaviors(&server, behaviors(false, true, "low"));
         let run = drift(&server, &[]);
         assert_eq!(run.code, 2, "{said}: {}", run.stderr);
-        assert!(run.stdout.contains(said), "{said}: {}", run.stdout);
+        run.says(said);
         assert!(!run.stdout.contains("alice"), "{said}: {}", run.stdout);
         let json = drift(&server, &["--format", "json"]);
         assert_eq!(changes(&json), expected, "{said}");
@@ -234,10 +233,9 @@ fn integrations_are_attributed_to_their_authors() {
     let file = "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nintegrations:\n  corp: { tenant_url: https://corp.okta.com, reference_id: 3701e70b-5de4-4d9d-8972-f5aa994d9057 }\n";
     set_live_behaviors(&server, json!({}));
     workplace.write("riskform.yaml", file);
-    let applied = workplace.run(&["apply", "--auto-approve"]);
-    assert_eq!(applied.code, 0, "{}", applied.stderr);
+    workplace.line("apply --auto-approve").exits(0);
     workplace.write("none.yaml", "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nunlisted: { integrations: delete }\n");
-    let made = workplace.run(&["drift", "none.yaml"]).stdout;
+    let made = workplace.line("drift none.yaml").stdout;
     assert!(made.contains("created by "), "{made}");
     assert!(
         made.contains(" through riskform with the API token "),
@@ -247,11 +245,11 @@ fn integrations_are_attributed_to_their_authors() {
         "reported.yaml",
         "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\n",
     );
-    let reported = workplace.run(&["drift", "reported.yaml"]).stdout;
+    let reported = workplace.line("drift reported.yaml").stdout;
     assert!(reported.contains("created by "), "{reported}");
-    let gone = workplace.run(&["apply", "none.yaml", "--auto-approve", "--allow-delete-all"]);
+    let gone = workplace.line("apply none.yaml --auto-approve --allow-delete-all");
     assert_eq!(gone.code, 0, "{}", gone.stderr);
-    let missing = workplace.run(&["drift"]).stdout;
+    let missing = workplace.line("drift").stdout;
     assert!(missing.contains("deleted by "), "{missing}");
 }
 

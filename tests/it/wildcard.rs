@@ -5,7 +5,7 @@ use riskform::model::field::{Field, Fields};
 use riskform::model::open_enum::OpenEnum;
 use riskform::sandbox::Settings;
 
-use crate::support::{SandboxServer, TestDir};
+use crate::support::{SandboxServer, TestDir, serve};
 
 /// `high_dlp` is as recorded, `imp_travel` is unmanaged, and all others are enabled.
 const FILE: &str = "\
@@ -30,8 +30,7 @@ fn offer_another(server: &SandboxServer) {
 
 #[test]
 fn wildcard_covers_unnamed_and_new_behaviors() {
-    let server = SandboxServer::start(Settings::default());
-    let workplace = TestDir::with_file(&server, FILE);
+    let (server, workplace) = serve(FILE);
     let planned = workplace
         .line("plan --out saved.plan --format json")
         .exits(0)
@@ -87,6 +86,6 @@ fn target_and_guard_see_what_the_wildcard_covers() {
         "riskform.yaml",
         &format!("{file}guards: {{ weakening: deny }}\n"),
     );
-    workplace.run(&["plan"]).exits(5);
+    workplace.line("plan").exits(5);
     workplace.line("plan --allow-weakening").exits(0);
 }

@@ -1,18 +1,16 @@
 //! `riskform audit` over a served sandbox: requests and exit codes, without any writes.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use insta::assert_snapshot;
 use riskform::model::text::hex;
 use riskform::report::schema::AUDIT_SCHEMA;
 use riskform::sandbox::{DEFAULT_TOKEN, Settings};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::sandbox::layers::reject;
 use crate::support::json::assert_valid;
-use crate::support::{Run, SandboxServer, TestDir};
+use crate::support::layers::{Reaction, answer, failure, reject, success};
+use crate::support::{Run, SandboxServer, TestDir, serve};
 
 /// A file for the recorded account.
 const FILE: &str = "\
@@ -36,8 +34,7 @@ fn allowed(permissions: &str) -> Settings {
 
 fn audited(settings: Settings, file: &str, arguments: &[&str]) -> (SandboxServer, TestDir, Run) {
     let server = SandboxServer::start(settings);
-    let workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", file);
+    let workplace = TestDir::with_file(&server, file);
     let run = workplace.run(&[&["audit"], arguments].concat());
     assert_eq!(server.writes(), 0);
     (server, workplace, run)
@@ -45,7 +42,7 @@ fn audited(settings: Settings, file: &str, arguments: &[&str]) -> (SandboxServer
 
 /// Returns the status of all checks of all accounts.
 fn standings(run: &Run) -> String {
-    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    let document = run.json();
     let accounts = document["accounts"].as_array().unwrap().iter();
     let findings = accounts.flat_map(|account| account["findings"].as_array().unwrap());
     let findings = findings.filter(|finding| finding["status"] != "pass");
@@ -88,7 +85,7 @@ fn sound_account_passes_without_writes() {
     // One for the token, two for risk scoring, three for Access, and one for its providers.
     assert_eq!(requests.len(), 7, "{requests:#?}");
     // cron mails all output.
-    let quiet = workplace.run(&["audit", "-q"]);
+    let quiet = workplace.line("audit -q");
     assert_eq!(
         (quiet.code, quiet.stdout.as_str(), quiet.stderr.as_str()),
         (0, "", "")
@@ -117,7 +114,7 @@ fn ignored_checks_are_not_run_or_read() {
         let (server, _, run) = audited(Settings::default(), FILE, &arguments);
         let asked = server.requests().len();
         assert_eq!((run.code, asked), (0, requests), "{arguments:?}");
-        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let document = run.json();
         let (ignored, findings) = (&document["ignored"], &document["accounts"][0]["findings"]);
         let [ignored, findings] = [ignored, findings].map(|list| list.as_array().unwrap());
         assert_eq!(ignored.len() + findings.len(), 7, "{arguments:?}");
@@ -179,11 +176,7 @@ fn exit_code_of_one_account() {
     let unknown = FILE.replace("sentinel_one", "nonesuch");
     let (_, _, run) = audited(Settings::default(), &unknown, &[]);
     assert_eq!(run.code, 2, "{}", run.stderr);
-    assert!(
-        run.stdout.contains("unknown behavior nonesuch"),
-        "{}",
-        run.stdout
-    );
+    run.says("unknown behavior nonesuch");
     for wrong in [
         &["--no-context"][..],
         &["--ignore", "nonesuch"],
@@ -220,8 +213,7 @@ fn exit_code_of_a_fleet_is_the_most_severe() {
             "c.yaml",
             &third.replace("api_token_env: CLOUDFLARE_SECOND\n", ""),
         );
-        let run = workplace.run(&["audit", ".", "--expect-accounts", "3"]);
-        assert_eq!(run.code, code, "{token}: {}", run.stdout);
+        let run = workplace.line("audit . --expect-accounts 3").exits(code);
         assert!(
             run.stdout
                 .contains("  third: behavior.sentinel_one is off, declared on (./c.yaml:"),
@@ -235,20 +227,11 @@ fn exit_code_of_a_fleet_is_the_most_severe() {
 /// After any response of one route, the run continues, its checks report the error, and the response is not shown.
 #[test]
 fn failed_context_makes_checks_unknown() {
-    let forbidden = || {
-        let error = json!({ "code": 9109, "message": "Unauthorized to access requested resource" });
-        let body = json!({ "success": false, "errors": [error], "messages": [], "result": null });
-        (http::StatusCode::FORBIDDEN, body.to_string()).into_response()
-    };
     let answers: [fn() -> Response; 4] = [
-        forbidden,
-        || (http::StatusCode::NOT_FOUND, "canary").into_response(),
-        || {
-            let garbage = json!({ "id": "canary" });
-            let list = json!({ "success": true, "errors": [], "messages": [], "result": [garbage, 7, "canary"] });
-            list.to_string().into_response()
-        },
-        || "canary".into_response(),
+        || failure(403, 9109, "Unauthorized to access requested resource"),
+        || answer(404, "canary"),
+        || success(json!([{ "id": "canary" }, 7, "canary"])),
+        || answer(200, "canary"),
     ];
     let routes = [
         ("/access/policies", "policies"),
@@ -280,20 +263,12 @@ fn failed_context_makes_checks_unknown() {
 
 /// Runs an audit with a fixed response for paths that contain a text.
 fn audited_where(route: &'static str, answer: fn() -> Response) -> Run {
-    let server = SandboxServer::behind(Settings::default(), move |_, router| {
-        router.layer(from_fn(move |request: Request, next: Next| {
-            let answer = request.uri().path().contains(route).then(answer);
-            async move {
-                match answer {
-                    Some(answer) => answer,
-                    None => next.run(request).await,
-                }
-            }
-        }))
+    let server = SandboxServer::reacting(move |_, path| match path.contains(route) {
+        true => Reaction::Answer(answer()),
+        false => Reaction::Pass,
     });
-    let workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", FILE);
-    workplace.run(&["audit", "-o", "json"])
+    let workplace = TestDir::with_file(&server, FILE);
+    workplace.line("audit -o json")
 }
 
 #[test]
@@ -308,7 +283,7 @@ fn json_obeys_its_schema_and_every_format_is_written() {
     );
     let (_, workplace, run) = audited(allowed("read,apps"), &off, &arguments);
     assert_eq!(run.code, 2);
-    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    let document = run.json();
     let validator = assert_valid("audit", AUDIT_SCHEMA, &document);
     let mut damaged = document.clone();
     damaged["accounts"][0]["findings"][0]["status"] = json!("fine");
@@ -325,19 +300,13 @@ fn json_obeys_its_schema_and_every_format_is_written() {
 
 #[test]
 fn ci_job_gets_totals_and_summary() {
-    let server = SandboxServer::start(Settings::default());
-    let mut workplace = TestDir::with(&server);
-    workplace.write(
-        "riskform.yaml",
-        &FILE.replace(
-            "sentinel_one: { enabled: false }",
-            "sentinel_one: { enabled: true }",
-        ),
-    );
+    let (_server, mut workplace) = serve(&FILE.replace(
+        "sentinel_one: { enabled: false }",
+        "sentinel_one: { enabled: true }",
+    ));
     workplace.set("GITHUB_STEP_SUMMARY", "summary.md");
     workplace.set("GITHUB_OUTPUT", "output");
-    let run = workplace.run(&["audit", "--ci"]);
-    assert_eq!(run.code, 2);
+    workplace.line("audit --ci").exits(2);
     assert_eq!(
         workplace.read("output"),
         "pass=6\nwarn=0\nfail=1\nunknown=0\nfailed_accounts=0\nexit_code=2\n"
@@ -378,7 +347,7 @@ fn audit_and_drift_show_evidence_in_json() {
             .iter()
             .filter(|line| line.path.contains("/tokens/verify"));
         assert_eq!(verified.count(), 1, "{requests:#?}");
-        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let document = run.json();
         let mut evidence = document["evidence"].clone();
         let id = evidence["tokens"][0]["id"].take();
         assert_eq!(id.as_str().map(str::len), Some(32), "{id}");
@@ -397,7 +366,7 @@ fn audit_and_drift_show_evidence_in_json() {
     }
     // Drift needs no evidence in other formats.
     let before = server.requests().len();
-    workplace.run(&["drift", "accounts"]);
+    workplace.line("drift accounts");
     let requests = &server.requests()[before..];
     assert!(
         !requests
@@ -409,8 +378,6 @@ fn audit_and_drift_show_evidence_in_json() {
     let refused = SandboxServer::behind(Settings::default(), |_, router| {
         reject(router, "/user/tokens/verify", "401-1000-verify")
     });
-    let workplace = TestDir::with(&refused);
-    workplace.write("riskform.yaml", FILE);
-    let run = workplace.run(&["audit", "-o", "json"]);
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    let workplace = TestDir::with_file(&refused, FILE);
+    workplace.line("audit -o json").exits(0);
 }

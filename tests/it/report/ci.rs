@@ -1,9 +1,8 @@
 //! `--ci`: results for CI jobs.
 
 use insta::assert_snapshot;
-use riskform::sandbox::Settings;
 
-use crate::support::{SandboxServer, TestDir};
+use crate::support::{TestDir, serve};
 
 const FILE: &str = "\
 version: 1
@@ -14,21 +13,19 @@ integrations: { okta: { tenant_url: https://corp.okta.com } }
 
 #[test]
 fn github_gets_appended_summary_and_outputs() {
-    let server = SandboxServer::start(Settings::default());
-    let mut workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", FILE);
+    let (_server, mut workplace) = serve(FILE);
     workplace.set("GITHUB_STEP_SUMMARY", "summary.md");
     workplace.set("GITHUB_OUTPUT", "output");
     workplace.write("output", "earlier=1\n");
 
-    workplace.run(&["plan"]);
+    workplace.line("plan");
     assert_eq!(
         workplace.read("output"),
         "earlier=1\n",
         "without --ci nothing is written"
     );
 
-    let run = workplace.run(&["plan", "--ci", "--quiet", "--out", "saved.plan"]);
+    let run = workplace.line("plan --ci --quiet --out saved.plan");
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     let outputs = workplace.read("output");
     for line in [
@@ -58,8 +55,8 @@ fn github_gets_appended_summary_and_outputs() {
         "{summary}"
     );
 
-    workplace.run(&["apply", "--ci", "--auto-approve"]);
-    workplace.run(&["drift", "--ci"]);
+    workplace.line("apply --ci --auto-approve");
+    workplace.line("drift --ci");
     let titles: Vec<_> = workplace
         .read("summary.md")
         .lines()
@@ -81,11 +78,9 @@ fn github_gets_appended_summary_and_outputs() {
 
 #[test]
 fn gitlab_gets_variables() {
-    let server = SandboxServer::start(Settings::default());
-    let mut workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", FILE);
+    let (_server, mut workplace) = serve(FILE);
     workplace.set("GITLAB_CI", "true");
-    workplace.run(&["drift", "--ci"]);
+    workplace.line("drift --ci");
     let variables = workplace.read("riskform.env");
     for line in [
         "RISKFORM_HAS_CHANGES=true",
@@ -105,12 +100,9 @@ fn gitlab_gets_variables() {
 
 #[test]
 fn failed_write_to_ci_is_a_warning() {
-    let server = SandboxServer::start(Settings::default());
-    let mut workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", FILE);
+    let (_server, mut workplace) = serve(FILE);
     workplace.set("GITHUB_OUTPUT", "no/such/folder");
-    let run = workplace.run(&["plan", "--ci"]);
-    assert_eq!(run.code, 0);
+    let run = workplace.line("plan --ci").exits(0);
     assert_snapshot!(run.stderr, @r###"warning: cannot write no/such/folder: No such file or directory (os error 2)"###);
 }
 
@@ -127,8 +119,7 @@ fn ci_job_gets_errors() {
     workplace.set("GITHUB_ACTIONS", "true");
     workplace.set("GITHUB_STEP_SUMMARY", "summary.md");
     workplace.set("GITHUB_OUTPUT", "output");
-    let run = workplace.run(&["plan", "--ci"]);
-    assert_eq!(run.code, 1);
+    let run = workplace.line("plan --ci").exits(1);
     assert_eq!(workplace.read("output"), "exit_code=1\n");
     let annotations: Vec<&str> = run
         .stderr
@@ -157,17 +148,12 @@ fn ci_job_gets_errors() {
 
     workplace.write("riskform.yaml", FILE);
     workplace.write("output", "");
-    let run = workplace.run(&["plan", "--ci"]);
+    let run = workplace.line("plan --ci");
     let output = workplace.read("output");
     assert_eq!(run.code, 6);
     assert!(output.contains("failed_accounts=1\n"), "{output}");
     assert!(output.ends_with("exit_code=6\n"), "{output}");
-    assert!(
-        run.stderr
-            .contains("\n::error title=riskform::CLOUDFLARE_API_TOKEN is not set"),
-        "{}",
-        run.stderr
-    );
+    run.says("\n::error title=riskform::CLOUDFLARE_API_TOKEN is not set");
     assert!(
         workplace
             .read("summary.md")
@@ -180,7 +166,7 @@ fn gitlab_gets_diagnostics_as_code_quality() {
     let mut workplace = TestDir::new();
     workplace.write("riskform.yaml", MISTAKES);
     workplace.set("GITLAB_CI", "true");
-    assert_eq!(workplace.run(&["validate", "--ci"]).code, 1);
+    assert_eq!(workplace.line("validate --ci").code, 1);
     assert_eq!(workplace.read("riskform.env"), "RISKFORM_EXIT_CODE=1\n");
     let report: serde_json::Value =
         serde_json::from_str(&workplace.read("gl-code-quality-report.json")).unwrap();
@@ -200,8 +186,7 @@ fn unformatted_file_is_annotated() {
         "version:   1\naccount_id: 0a000000000000000000000000000000\n",
     );
     directory.set("GITHUB_ACTIONS", "true");
-    let run = directory.run(&["fmt", "--check", "--ci"]);
-    assert_eq!(run.code, 1, "{}", run.shown());
+    let run = directory.line("fmt --check --ci").exits(1);
     let annotation = "::error file=riskform.yaml,title=fmt::not formatted; run `riskform fmt`";
     assert!(
         run.stderr.lines().any(|line| line == annotation),

@@ -2,13 +2,14 @@
 
 use http::Method;
 use insta::assert_snapshot;
-use riskform::model::field::{Field, FieldValue, Fields};
+use riskform::model::field::Fields;
+use riskform::model::integration::TenantUrl;
 use riskform::sandbox::Settings;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::sandbox::layers::reject;
+use crate::support::layers::reject;
 use crate::support::world::create_in_dashboard;
-use crate::support::{SandboxServer, TestDir};
+use crate::support::{SandboxServer, TestDir, account, serve};
 
 /// A file for the recorded account.
 const AS_RECORDED: &str = "\
@@ -23,49 +24,30 @@ integrations:
     tenant_url: https://example.oktapreview.com
 ";
 
-fn recorded() -> riskform::model::account::AccountId {
-    "f037e56e89293a057740de681ac9abbe".parse().unwrap()
-}
-
 /// Dashboard changes: a disabled behavior and a new integration.
 fn change_in_dashboard(server: &SandboxServer) {
-    server
-        .sandbox
-        .edit(&recorded(), |account| {
-            let mut live = account.live();
-            let behaviors = live.behaviors.values_mut();
-            for behavior in behaviors.filter(|behavior| behavior.name == "Impossible Travel") {
-                behavior
-                    .fields
-                    .set(Field::Enabled, Some(FieldValue::Bool(false)));
-            }
-            *account = live.into();
-        })
-        .unwrap();
-    let settings: Fields = serde_json::from_value(json!({
-        "integration_type": "Okta", "tenant_url": "https://shadow.okta.com", "active": true,
-    }))
-    .unwrap();
-    create_in_dashboard(&server.sandbox, &recorded(), settings);
+    server.set_enabled("imp_travel", false);
+    server.edit(|account| account.context = Default::default());
+    let tenant_url = TenantUrl::from_live("https://shadow.okta.com");
+    let fields = Fields::of_integration("Okta", tenant_url, None, true);
+    create_in_dashboard(&server.sandbox, &account(), fields);
 }
 
 #[test]
 fn no_drift_is_silent_with_quiet() {
-    let server = SandboxServer::start(Settings::default());
-    let workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", AS_RECORDED);
-    assert_snapshot!(workplace.run(&["drift"]).shown(), @r#"
+    let (_server, workplace) = serve(AS_RECORDED);
+    assert_snapshot!(workplace.line("drift").shown(), @r#"
     exit 0
     --- stdout
     No drift. 2 behaviors and 1 integration match.
     1 behavior is unlisted and not managed: sentinel_one (off).
     "#);
-    let quiet = workplace.run(&["drift", "-q"]);
+    let quiet = workplace.line("drift -q");
     assert_eq!(
         (quiet.code, quiet.stdout.as_str(), quiet.stderr.as_str()),
         (0, "", "")
     );
-    let json = workplace.run(&["drift", "-q", "--format", "json"]);
+    let json = workplace.line("drift -q --format json");
     assert!(
         json.stdout.contains("riskform.drift/1"),
         "a document is owed all the same"
@@ -76,10 +58,9 @@ fn no_drift_is_silent_with_quiet() {
 fn drift_is_found_without_writes() {
     let server = SandboxServer::start(Settings::default());
     change_in_dashboard(&server);
-    let workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", AS_RECORDED);
+    let workplace = TestDir::with_file(&server, AS_RECORDED);
     let before = server.requests().len();
-    let run = workplace.run(&["drift", "-q"]);
+    let run = workplace.line("drift -q");
     assert_snapshot!(run.shown(), @r#"
     exit 2
     --- stdout
@@ -113,8 +94,7 @@ fn drift_is_found_without_writes() {
 fn targets_and_ignored_addresses_limit_drift() {
     let server = SandboxServer::start(Settings::default());
     change_in_dashboard(&server);
-    let workplace = TestDir::with(&server);
-    workplace.write("riskform.yaml", AS_RECORDED);
+    let workplace = TestDir::with_file(&server, AS_RECORDED);
     let table: [(&[&str], i32, usize, usize); 6] = [
         (&[], 2, 1, 1),
         (&["--target", "behavior.*"], 2, 1, 0),
@@ -140,7 +120,7 @@ fn targets_and_ignored_addresses_limit_drift() {
             .copied()
             .collect();
         let run = workplace.run(&arguments);
-        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let document = run.json();
         let account = &document["accounts"][0];
         let reported = account["unlisted"].as_array().unwrap().iter();
         let reported = reported.filter(|thing| thing["policy"] == "report").count();
@@ -152,7 +132,7 @@ fn targets_and_ignored_addresses_limit_drift() {
         );
         assert_eq!(reported, unlisted, "{flags:?}");
     }
-    assert_snapshot!(workplace.run(&["drift", "--ignore", "*"]).shown(), @r#"
+    assert_snapshot!(workplace.line("drift --ignore *").shown(), @r#"
     exit 0
     --- stdout
     production (f037e56e…abbe)  riskform.yaml
@@ -161,12 +141,7 @@ fn targets_and_ignored_addresses_limit_drift() {
 
     No drift. No resource is declared.
     "#);
-    assert_eq!(
-        workplace
-            .run(&["drift", "--target", "behavior.nonesuch"])
-            .code,
-        64
-    );
+    assert_eq!(workplace.line("drift --target behavior.nonesuch").code, 64);
 }
 
 #[test]
@@ -179,7 +154,7 @@ fn failed_account_does_not_hide_drift() {
     let workplace = TestDir::with(&server);
     workplace.write("a.yaml", AS_RECORDED);
     workplace.write("b.yaml", lost);
-    assert_snapshot!(workplace.run(&["drift", "."]).shown(), @r#"
+    assert_snapshot!(workplace.line("drift .").shown(), @r#"
     exit 6
     --- stdout
     1 account failed: lost
@@ -205,9 +180,8 @@ fn failed_account_does_not_hide_drift() {
     1 of 2 accounts failed.
     "#);
 
-    let alone = workplace.run(&["drift", "b.yaml", "--format", "json"]);
-    assert_eq!(alone.code, 6);
-    let document: Value = serde_json::from_str(&alone.stdout).unwrap();
+    let alone = workplace.line("drift b.yaml --format json").exits(6);
+    let document = alone.json();
     assert_eq!(document["accounts"][0]["error"]["kind"], "entitlement");
 }
 
@@ -219,10 +193,9 @@ fn drift_ignores_guards() {
     let denied = AS_RECORDED.replace("risk_level: high", "risk_level: low")
         + "guards: { weakening: deny }\n";
     workplace.write("riskform.yaml", &denied);
-    assert_eq!(workplace.run(&["plan"]).code, 5);
-    let run = workplace.run(&["drift", "--format", "json"]);
-    assert_eq!(run.code, 2);
-    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(workplace.line("plan").code, 5);
+    let run = workplace.line("drift --format json").exits(2);
+    let document = run.json();
     assert_eq!(document["accounts"][0]["violations"], json!([]));
     assert_eq!(document["accounts"][0]["operations"], json!([]));
 }

@@ -6,7 +6,6 @@ mod fleet;
 mod formats;
 
 pub(crate) mod hostile;
-mod page;
 mod schema;
 mod view;
 

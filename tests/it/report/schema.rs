@@ -38,7 +38,7 @@ fn what_is_printed_is_what_the_schemas_say() {
             arguments.push("--auto-approve");
         }
         let run = workplace.run(&arguments);
-        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let document = run.json();
         let validator = assert_valid(kind, RUN_SCHEMA, &document);
 
         let mut damaged = document;
@@ -52,7 +52,7 @@ fn what_is_printed_is_what_the_schemas_say() {
 
 #[test]
 fn an_unknown_document_has_no_schema() {
-    let run = TestDir::new().run(&["schema", "nonesuch"]);
+    let run = TestDir::new().line("schema nonesuch");
     assert_eq!(run.code, 64);
     assert_snapshot!(run.stderr.lines().next().unwrap(), @r###"error: invalid value 'nonesuch' for '<DOCUMENT>'"###);
 }

@@ -13,8 +13,6 @@ use riskform::sandbox::{BASE_PATH, DEFAULT_TOKEN, RECORDED_ACCOUNT, RateLimit, S
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-pub use crate::support::{faults, layers};
-
 use crate::support::openapi::OpenApi;
 
 /// A client that validates each response against the document.

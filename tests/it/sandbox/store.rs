@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
 
 use axum::http::Method;
 use riskform::sandbox::{Sandbox, Settings, StoreError};
@@ -202,12 +201,9 @@ async fn change_that_is_not_stored_is_not_made() {
 fn apply_fails_if_the_sandbox_cannot_be_stored() {
     let workplace = TestDir::new();
     workplace.write("riskform.yaml", "version: 1\naccount_id: f037e56e89293a057740de681ac9abbe\nbehaviors: { imp_travel: { enabled: false } }\n");
-    let program = env!("CARGO_BIN_EXE_riskform");
-    let script =
-        format!("trap '' XFSZ; ulimit -f 0; exec '{program}' apply --sandbox --auto-approve");
-    let mut shell = Command::new("bash");
-    let shell = shell.args(["-c", &script]).current_dir(workplace.path("."));
-    let run = Run::from(shell.env_clear().env("CI", "true").output().unwrap());
+    let apply = ["apply", "--sandbox", "--auto-approve"];
+    let script = "trap '' XFSZ; ulimit -f 0; exec \"$@\"";
+    let run = Run::from(workplace.shell(script, &apply).output().unwrap());
     assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
     run.says("cannot store the sandbox");
     workplace

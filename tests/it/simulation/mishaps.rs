@@ -8,10 +8,11 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use riskform::model::behavior::BehaviorKey;
+use riskform::model::field::{Field, FieldValue, Fields};
 use riskform::model::integration::{ReferenceId, TenantUrl};
 use riskform::model::open_enum::OpenEnum;
 
-use crate::sandbox::faults::{Execution, ExternalChange, Fault, FaultRule, FaultScript};
+use crate::support::faults::{Execution, ExternalChange, Fault, FaultRule, FaultScript};
 
 /// Faults of one account.
 #[derive(Clone, Debug)]
@@ -137,20 +138,24 @@ fn change() -> impl Strategy<Value = FaultRule> {
     let set_behavior =
         (key, any::<bool>(), level).prop_map(|(key, enabled, level)| ExternalChange::SetBehavior {
             key: BehaviorKey::new(key),
-            enabled: Some(enabled),
-            risk_level: Some(OpenEnum::parse(level)),
+            changes: Fields::of_behavior(enabled, OpenEnum::parse(level)),
         });
-    let create =
-        (tenant(), reference()).prop_map(|(tenant, reference)| ExternalChange::CreateIntegration {
-            tenant_url: TenantUrl::from_live(tenant),
-            reference_id: reference.and_then(ReferenceId::new),
-        });
+    let create = (tenant(), reference()).prop_map(|(tenant, reference)| {
+        let tenant_url = TenantUrl::from_live(tenant);
+        let reference_id = reference.and_then(ReferenceId::new);
+        let fields = Fields::of_integration("Okta", tenant_url, reference_id, true);
+        ExternalChange::CreateIntegration(fields)
+    });
     let edit = (tenant(), tenant(), any::<bool>()).prop_map(|(which, tenant, active)| {
         ExternalChange::EditIntegration {
             integration: which.to_owned(),
-            tenant_url: Some(TenantUrl::from_live(tenant)),
-            reference_id: None,
-            active: Some(active),
+            changes: Fields::from_iter([
+                (
+                    Field::TenantUrl,
+                    FieldValue::Url(TenantUrl::from_live(tenant)),
+                ),
+                (Field::Active, FieldValue::Bool(active)),
+            ]),
         }
     });
     let delete = tenant().prop_map(|which| ExternalChange::DeleteIntegration {

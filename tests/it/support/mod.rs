@@ -17,7 +17,14 @@ pub use run::{Run, TestDir};
 pub use server::SandboxServer;
 
 use riskform::model::account::AccountId;
-use riskform::sandbox::RECORDED_ACCOUNT;
+use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
+
+/// Serves a sandbox, and returns a directory with a riskform.yaml whose environment points to it.
+pub fn serve(file: &str) -> (SandboxServer, TestDir) {
+    let server = SandboxServer::start(Settings::default());
+    let workplace = TestDir::with_file(&server, file);
+    (server, workplace)
+}
 
 /// Returns the recorded account.
 pub fn account() -> AccountId {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -87,6 +88,22 @@ impl TestDir {
         command
     }
 
+    /// Returns a shell command in which `"$@"` is the program with its arguments.
+    pub fn shell(&self, script: &str, arguments: &[&str]) -> Command {
+        let program = self.command(arguments);
+        let mut shell = Command::new("/bin/sh");
+        let environment = program.get_envs();
+        shell
+            .args(["-c", script, "sh"])
+            .arg(program.get_program())
+            .args(program.get_args())
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs(environment.filter_map(|(name, value)| Some((name, value?))))
+            .stdin(Stdio::null());
+        shell
+    }
+
     /// Runs the program with empty standard input.
     pub fn run(&self, arguments: &[impl AsRef<OsStr>]) -> Run {
         let run = Run::from(self.command(arguments).output().unwrap());
@@ -95,6 +112,17 @@ impl TestDir {
             assert!(codes.contains(&run.code), "{command:?}: {}", run.shown());
         }
         run
+    }
+
+    /// Runs the program with this standard input.
+    pub fn pipe(&self, arguments: &[&str], input: &str) -> Run {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).unwrap();
+        drop(stdin);
+        Run::from(child.wait_with_output().unwrap())
     }
 
     /// Runs the program with the words of a line as arguments.
