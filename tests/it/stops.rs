@@ -189,7 +189,7 @@ fn a_stop_lets_the_calls_in_flight_finish_and_a_second_one_ends_at_once() {
             Method::GET => Reaction::Pass,
             _ => Reaction::Wait(Duration::from_secs(2)),
         });
-        let apply = "apply --auto-approve --format markdown=report.md";
+        let apply = "apply --auto-approve --format text --format markdown=report.md";
         let apply: Vec<&str> = apply.split(' ').collect();
         let child = spawn(workplace.command(&apply));
         told.recv_timeout(Duration::from_secs(60)).unwrap();
