@@ -154,7 +154,7 @@ fn export_plans_empty_in_each_form() {
         let run = workplace.run(&[&["export", account], flags].concat());
         assert_eq!(run.code, 0, "{}", run.shown());
         workplace.write("riskform.yaml", &run.stdout);
-        let plan = workplace.line("plan --detailed-exitcode").exits(0);
+        workplace.line("plan --detailed-exitcode").exits(0);
         run.stdout
     };
     export(&[]);
@@ -200,12 +200,7 @@ fn export_splits_into_a_fleet_and_overwrites_nothing() {
         run.stdout,
         format!("fleet/{}.yaml\nfleet/{}.yaml\n", accounts[0], accounts[1])
     );
-    assert_eq!(
-        workplace
-            .line("plan --detailed-exitcode fleet")
-            .code,
-        0
-    );
+    assert_eq!(workplace.line("plan --detailed-exitcode fleet").code, 0);
     let again = workplace.run(&arguments).exits(1);
     again.says("exists");
     let several = workplace.run(&["export", accounts[0], accounts[1]]);

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::{Value, json};
 
-use crate::support::layers::{Reaction, change_json};
+use crate::support::layers::change_json;
 use crate::support::{Run, SandboxServer, TestDir, account};
 
 const FILE: &str = "\

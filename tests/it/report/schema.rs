@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use riskform::config::shape::{CONFIG_SCHEMA, LIMITS_SCHEMA};
 use riskform::report::schema::{AUDIT_SCHEMA, RUN_SCHEMA};
 use riskform::sandbox::Settings;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::json::assert_valid;
 use crate::support::{SandboxServer, TestDir};
