@@ -136,16 +136,6 @@ pub struct ApiResponse<T> {
     pub request_ids: RequestIds,
 }
 
-impl<T> ApiResponse<T> {
-    /// Converts the value.
-    pub fn map<U>(self, into: impl FnOnce(T) -> U) -> ApiResponse<U> {
-        ApiResponse {
-            value: into(self.value),
-            request_ids: self.request_ids,
-        }
-    }
-}
-
 /// A request to send.
 pub(super) struct ApiRequest {
     pub(super) endpoint: Endpoint,
@@ -247,15 +237,11 @@ impl Client {
         &self,
         attempts: &mut Attempts,
     ) -> Result<SendPermit<'_>, NoPermit> {
-        let ClientOptions {
-            retry,
-            observer,
-            stop,
-            ..
-        } = &self.0.options;
-        let report = |wait, reason| observer(&ClientEvent::RateLimited { wait, reason });
-        let permit = (self.0.limiter).acquire(&mut attempts.waited, retry.max_wait, report);
-        let permit = stop.run_until_cancelled(permit).await;
+        let options = &self.0.options;
+        let report = |wait, reason| (options.observer)(&ClientEvent::RateLimited { wait, reason });
+        let max_wait = options.retry.max_wait;
+        let permit = (self.0.limiter).acquire(&mut attempts.waited, max_wait, report);
+        let permit = options.stop.run_until_cancelled(permit).await;
         permit
             .ok_or(NoPermit::Cancelled)?
             .map_err(NoPermit::WaitTooLong)

@@ -68,29 +68,25 @@ impl Reader {
 
     /// Reads everything that can use a risk level: reusable policies, application policies, and groups, if a policy refers to one.
     pub async fn access(&self, account: &AccountId) -> Result<Access, ApiError> {
-        let reusable = Endpoint::ListAccessPolicies;
-        let reusable = self.items(reusable, account, "policies").await?;
-        let apps = Endpoint::ListAccessApps;
-        let apps = self.items(apps, account, "apps").await?;
-        let known = reusable.iter().filter_map(id).collect();
-        let own = AppPolicies::of(&apps, &known);
-        let asked = self.app_policies(account, &own.apps_to_query).await?;
-
-        let mut access = Access {
-            skipped: own.unknown + own.apps_to_query.len().saturating_sub(MAX_APP_LOOKUPS),
-            ..Access::default()
-        };
+        let reusable = self.items(Endpoint::ListAccessPolicies, account, "policies");
+        let reusable = reusable.await?;
+        let apps = self
+            .items(Endpoint::ListAccessApps, account, "apps")
+            .await?;
+        let mut access = Access::default();
+        let (embedded, apps_to_query) = app_policies(&apps, &reusable, &mut access.skipped);
+        access.skipped += apps_to_query.len().saturating_sub(MAX_APP_LOOKUPS);
+        let asked = self.app_policies(account, &apps_to_query).await?;
         // A reusable policy can appear in several lists. Only the list of reusable policies has its number of applications.
-        let embedded = own.embedded.into_iter();
-        for item in embedded.chain(&asked).chain(&reusable) {
+        for item in embedded.into_iter().chain(&asked).chain(&reusable) {
             match AccessPolicy::from_json(item) {
                 Some(policy) => drop(access.policies.insert(policy.id.clone(), policy)),
                 None => access.skipped += 1,
             }
         }
         if access.references_groups() {
-            let groups = Endpoint::ListAccessGroups;
-            for item in self.items(groups, account, "groups").await? {
+            let groups = self.items(Endpoint::ListAccessGroups, account, "groups");
+            for item in groups.await? {
                 match AccessGroup::read(&item) {
                     Some(group) => drop(access.groups.insert(group.id.clone(), group)),
                     None => access.skipped += 1,
@@ -207,44 +203,32 @@ impl Reader {
     }
 }
 
-/// Policies in the list of applications. It is unknown whether the list includes them completely (`schema/api.md`, Access lists).
-struct AppPolicies<'a> {
-    /// Policies with rules.
-    embedded: Vec<&'a Value>,
-    /// IDs of applications whose policies must be read separately.
-    apps_to_query: Vec<&'a str>,
-    /// Number of applications whose policies cannot be read, because they have no ID.
-    unknown: usize,
-}
-
-impl<'a> AppPolicies<'a> {
-    /// Collects the policies. `reusable` are the IDs of policies with known rules.
-    fn of(apps: &'a [Value], reusable: &HashSet<&str>) -> Self {
-        let policies = |app: &'a Value| app["policies"].as_array();
-        // If no application has policies, the list may never include them.
-        let embeds = apps.iter().filter_map(policies).any(|own| !own.is_empty());
-        let mut found = AppPolicies {
-            embedded: Vec::new(),
-            apps_to_query: Vec::new(),
-            unknown: 0,
-        };
-        for app in apps {
-            let own = policies(app).filter(|_| embeds);
-            let (whole, bare): (Vec<&Value>, Vec<&Value>) = own
-                .into_iter()
-                .flatten()
-                .partition(|one| includes_rules(one));
-            found.embedded.extend(whole);
-            let is_known = |one: &&Value| id(one).is_some_and(|id| reusable.contains(id));
-            if own.is_none() || !bare.iter().all(is_known) {
-                match app["id"].as_str() {
-                    Some(id) => found.apps_to_query.push(id),
-                    None => found.unknown += 1,
-                }
+/// Returns the policies with rules in the list of applications, and the IDs of applications whose policies must be read separately. It is
+/// unknown whether the list includes them completely (`schema/api.md`, Access lists). Counts applications without an ID in `skipped`.
+fn app_policies<'a>(
+    apps: &'a [Value],
+    reusable: &[Value],
+    skipped: &mut usize,
+) -> (Vec<&'a Value>, Vec<&'a str>) {
+    let reusable: HashSet<&str> = reusable.iter().filter_map(id).collect();
+    let policies = |app: &'a Value| app["policies"].as_array();
+    // If no application has policies, the list may never include them.
+    let embeds = apps.iter().filter_map(policies).any(|own| !own.is_empty());
+    let (mut embedded, mut apps_to_query) = (Vec::new(), Vec::new());
+    for app in apps {
+        let own = policies(app).filter(|_| embeds);
+        let items = own.into_iter().flatten();
+        let (whole, bare): (Vec<&Value>, Vec<&Value>) = items.partition(|one| includes_rules(one));
+        embedded.extend(whole);
+        let is_known = |one: &&Value| id(one).is_some_and(|id| reusable.contains(id));
+        if own.is_none() || !bare.iter().all(is_known) {
+            match app["id"].as_str() {
+                Some(id) => apps_to_query.push(id),
+                None => *skipped += 1,
             }
         }
-        found
     }
+    (embedded, apps_to_query)
 }
 
 /// Returns the ID of an item or of a reference to one.

@@ -1,8 +1,8 @@
 //! Endpoints of the API, with their HTTP methods and permissions.
 
-use std::fmt;
-
 use http::Method;
+
+use crate::model::open_enum::string_enum;
 
 /// An endpoint of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,41 +99,20 @@ impl Endpoint {
     }
 }
 
-/// A permission of an API token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Permission {
-    /// Read behaviors and integrations.
-    Read,
-    /// Write behaviors and integrations, and reset users.
-    Write,
-    /// Read users.
-    PiiRead,
-    /// Read Access policies and applications.
-    AccessPolicies,
-    /// Read Access groups and identity providers.
-    AccessGroups,
-    /// Read the account's audit log.
-    AccountSettings,
-}
-
-impl Permission {
-    /// Returns the name shown in the dashboard.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Permission::Read => "Zero Trust Read",
-            Permission::Write => "Zero Trust Write",
-            Permission::PiiRead => "Zero Trust: PII Read",
-            Permission::AccessPolicies => "Access: Apps and Policies Read",
-            Permission::AccessGroups => {
-                "Access: Organizations, Identity Providers, and Groups Read"
-            }
-            Permission::AccountSettings => "Account Settings Read",
-        }
-    }
-}
-
-impl fmt::Display for Permission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+string_enum! {
+    /// A permission of an API token, with its name in the dashboard.
+    Permission {
+        /// Read behaviors and integrations.
+        Read = "Zero Trust Read",
+        /// Write behaviors and integrations, and reset users.
+        Write = "Zero Trust Write",
+        /// Read users.
+        PiiRead = "Zero Trust: PII Read",
+        /// Read Access policies and applications.
+        AccessPolicies = "Access: Apps and Policies Read",
+        /// Read Access groups and identity providers.
+        AccessGroups = "Access: Organizations, Identity Providers, and Groups Read",
+        /// Read the account's audit log.
+        AccountSettings = "Account Settings Read",
     }
 }

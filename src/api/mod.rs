@@ -28,11 +28,11 @@ pub use credentials::{Credentials, CredentialsError};
 pub use endpoint::{Endpoint, Permission};
 pub use error::{ApiError, ApiMessage, ErrorDetails, ErrorKind, MessageSource, RequestIds};
 pub use proxy::Proxy;
-pub use rate_limiter::{Remaining, ResponseMetadata, SendPermit};
+pub use rate_limiter::{ResponseMetadata, SendPermit};
 pub use reader::{Reader, TokenStatus, VerifiedToken};
 pub use retry::{Attempts, RequestStats, RetryPolicy};
 pub use transport::{
-    BoxError, CaBundle, CaBundleError, Delivery, NetworkSettings, Transport, TransportError,
-    TransportErrorKind,
+    BoxError, Certificate, Delivery, NetworkSettings, Transport, TransportError,
+    TransportErrorKind, parse_certificates,
 };
-pub use writer::Writer;
+pub use writer::{WriteRequest, Writer};

@@ -28,20 +28,11 @@ const GUESSED_RETRY_AFTER: Duration = Duration::from_secs(30);
 /// Reason for a wait: text before and after its length.
 pub(super) type WaitReason = (&'static str, &'static str);
 
-/// Requests left, from the `Ratelimit` header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Remaining {
-    /// Requests left until the window ends.
-    pub requests: u64,
-    /// Time until the window ends.
-    pub resets_in: Duration,
-}
-
 /// Metadata of one response, from its headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResponseMetadata {
-    /// Requests left before the rate limit, if the response says so.
-    pub remaining: Option<Remaining>,
+    /// Requests left before the rate limit, and the time until its window ends, if the response says so.
+    pub remaining: Option<(u64, Duration)>,
     /// Offset of the server's clock from this machine's, to about a second; `None` without a `Date` header.
     pub clock_skew: Option<SignedDuration>,
 }
@@ -148,7 +139,7 @@ impl RateLimiter {
         &self,
         status: StatusCode,
         headers: &HeaderMap,
-        remaining: Option<Remaining>,
+        remaining: Option<(u64, Duration)>,
     ) -> Option<Duration> {
         let retry_after = retry_after(headers);
         if status == StatusCode::TOO_MANY_REQUESTS {
@@ -161,9 +152,9 @@ impl RateLimiter {
             self.pause(wait, ("rate limited, ", reason));
             return Some(wait);
         }
-        if let Some(left) = remaining.filter(|left| left.requests == 0) {
+        if let Some((0, resets_in)) = remaining {
             // The header has whole seconds, so one more is added.
-            let wait = left.resets_in.saturating_add(Duration::from_secs(1));
+            let wait = resets_in.saturating_add(Duration::from_secs(1));
             self.pause(wait, ("rate limit used up, ", " (Ratelimit header)"));
         }
         retry_after
@@ -243,7 +234,7 @@ impl ResponseMetadata {
 }
 
 /// Returns the smallest number of requests left that the `Ratelimit` header states, such as `"default";r=50;t=30`.
-fn remaining(headers: &HeaderMap) -> Option<Remaining> {
+fn remaining(headers: &HeaderMap) -> Option<(u64, Duration)> {
     let lines = headers.get_all("ratelimit").iter();
     let members = lines.filter_map(|line| line.to_str().ok());
     let members = members.flat_map(|line| line.split(','));
@@ -252,12 +243,9 @@ fn remaining(headers: &HeaderMap) -> Option<Remaining> {
             let mut parts = member.split(';').map(str::trim);
             parts.find_map(|part| part.strip_prefix(name)?.parse::<u64>().ok())
         };
-        Some(Remaining {
-            requests: number("r=")?,
-            resets_in: Duration::from_secs(number("t=")?),
-        })
+        Some((number("r=")?, Duration::from_secs(number("t=")?)))
     });
-    remaining.min_by_key(|left| (left.requests, std::cmp::Reverse(left.resets_in)))
+    remaining.min_by_key(|(left, resets_in)| (*left, std::cmp::Reverse(*resets_in)))
 }
 
 /// Returns `Retry-After`, in seconds or as a date. A date is relative to the response's own `Date`, so that a wrong local clock does
@@ -300,7 +288,7 @@ mod tests {
             for line in lines {
                 headers.append("ratelimit", line.parse().unwrap());
             }
-            let found = remaining(&headers).map(|left| (left.requests, left.resets_in.as_secs()));
+            let found = remaining(&headers).map(|(left, resets_in)| (left, resets_in.as_secs()));
             assert_eq!(found, expected, "{lines:?}");
         }
     }

@@ -8,6 +8,9 @@ use super::error::{ApiError, ErrorKind};
 use super::rate_limiter::{MAX_WAIT, Waited};
 use super::transport::Delivery;
 
+/// Upper limit of the doubled delay.
+const MAX_DELAY: Duration = Duration::from_secs(20);
+
 /// Limits and delays of retries.
 #[derive(Clone, Debug)]
 pub struct RetryPolicy {
@@ -15,8 +18,6 @@ pub struct RetryPolicy {
     pub max_attempts: NonZeroU32,
     /// Maximum delay before the second attempt, doubled with each further one.
     pub base_delay: Duration,
-    /// Upper limit of the doubled delay.
-    pub max_delay: Duration,
     /// Maximum time that one request waits for the server in total. If it should wait longer, it fails at once.
     pub max_wait: Duration,
     /// Seed of the jitter; `None` for a random one in each run.
@@ -44,7 +45,6 @@ impl Default for RetryPolicy {
         RetryPolicy {
             max_attempts: NonZeroU32::MIN.saturating_add(3),
             base_delay: Duration::from_millis(500),
-            max_delay: Duration::from_secs(20),
             max_wait: MAX_WAIT,
             seed: None,
         }
@@ -89,7 +89,7 @@ impl RetryPolicy {
         }
         // Full jitter, between zero and the doubled delay, so that concurrent requests do not retry at the same time.
         let doubled = self.base_delay.saturating_mul(1 << (attempt - 1).min(31));
-        let jittered = doubled.min(self.max_delay).mul_f64(random.f64());
+        let jittered = doubled.min(MAX_DELAY).mul_f64(random.f64());
         Some(retry_after.map_or(jittered, |asked| asked.max(jittered)))
     }
 }

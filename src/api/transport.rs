@@ -4,7 +4,6 @@
 //! follows redirects nor repeats requests. A [`TransportError`] says whether the request may have been delivered.
 
 use std::error::Error;
-use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,12 +12,14 @@ use bytes::Bytes;
 use http::uri::Scheme;
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use reqwest::{Certificate, Client};
+use reqwest::Client;
 use tokio::sync::OnceCell;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
 use super::proxy::Proxy;
+
+pub use reqwest::Certificate;
 
 /// Maximum size of a response after decompression. The largest expected one, the users of a big account, is far smaller.
 const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
@@ -112,7 +113,7 @@ pub struct NetworkSettings {
     /// Timeout per request, until the response is complete.
     pub timeout: Duration,
     /// CA certificates to trust in addition to the system's.
-    pub ca_bundle: Option<CaBundle>,
+    pub ca_certificates: Vec<Certificate>,
     /// Proxy for https.
     pub proxy: Option<Proxy>,
     /// Environment variable that replaces the system's CA certificates, for error messages.
@@ -124,7 +125,7 @@ impl Default for NetworkSettings {
         NetworkSettings {
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
-            ca_bundle: None,
+            ca_certificates: Vec::new(),
             proxy: None,
             certificates_from: None,
         }
@@ -142,73 +143,34 @@ fn certificate(block: &[u8]) -> Result<Certificate, String> {
     Ok(certificate)
 }
 
-/// CA certificates.
-#[derive(Clone)]
-pub struct CaBundle(Vec<Certificate>);
-
-impl CaBundle {
-    /// Parses all certificates of a PEM text. Blocks other than certificates are ignored.
-    pub fn from_pem(pem: &[u8]) -> Result<Self, CaBundleError> {
-        const NO_END: &str = "no -----END CERTIFICATE----- line";
-        let text = String::from_utf8_lossy(pem);
-        let starts: Vec<usize> = text
-            .match_indices("-----BEGIN ")
-            .map(|(at, _)| at)
-            .collect();
-        let ends = starts.iter().skip(1).copied().chain([text.len()]);
-        let mut certificates = Vec::new();
-        for (start, end) in starts.iter().copied().zip(ends) {
-            let block = &text[start..end];
-            if !block
-                .lines()
-                .next()
-                .is_some_and(|line| line.contains("CERTIFICATE-----"))
-            {
-                continue;
-            }
-            let parsed = match block.contains("-----END ") {
-                true => certificate(block.as_bytes()),
-                false => Err(NO_END.to_owned()),
-            };
-            certificates.push(parsed.map_err(|problem| CaBundleError::Malformed {
-                block: certificates.len() + 1,
-                line: text[..start].matches('\n').count() + 1,
-                problem,
-            })?);
+/// Parses all certificates of a PEM text. Blocks other than certificates are ignored.
+pub fn parse_certificates(pem: &[u8]) -> Result<Vec<Certificate>, String> {
+    let text = String::from_utf8_lossy(pem);
+    let starts = text.match_indices("-----BEGIN ").map(|(at, _)| at);
+    let starts: Vec<usize> = starts.collect();
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    let mut certificates = Vec::new();
+    for (start, end) in starts.iter().copied().zip(ends) {
+        let block = &text[start..end];
+        let first = block.lines().next().unwrap_or_default();
+        if !first.contains("CERTIFICATE-----") {
+            continue;
         }
-        match certificates.is_empty() {
-            true => Err(CaBundleError::Empty),
-            false => Ok(CaBundle(certificates)),
-        }
+        let parsed = match block.contains("-----END ") {
+            true => certificate(block.as_bytes()),
+            false => Err("no -----END CERTIFICATE----- line".to_owned()),
+        };
+        let certificate = parsed.map_err(|problem| {
+            let line = text[..start].matches('\n').count() + 1;
+            let block = certificates.len() + 1;
+            format!("invalid certificate in block {block} (line {line}): {problem}")
+        })?;
+        certificates.push(certificate);
     }
-
-    /// Returns the certificates.
-    pub fn certificates(&self) -> &[Certificate] {
-        &self.0
+    match certificates.is_empty() {
+        true => Err("no PEM certificate found (expected -----BEGIN CERTIFICATE-----)".to_owned()),
+        false => Ok(certificates),
     }
-}
-
-impl fmt::Debug for CaBundle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CaBundle({} certificates)", self.0.len())
-    }
-}
-
-/// An invalid CA bundle.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CaBundleError {
-    /// No certificate found.
-    #[error("no PEM certificate found (expected -----BEGIN CERTIFICATE-----)")]
-    Empty,
-    /// A certificate cannot be parsed.
-    #[error("invalid certificate in block {block} (line {line}): {problem}")]
-    Malformed {
-        /// Number of the block, from 1.
-        block: usize,
-        /// First line of the block.
-        line: usize,
-        problem: String,
-    },
 }
 
 /// An HTTP client, created on the first request.
@@ -282,9 +244,7 @@ fn build(settings: &NetworkSettings, base_url: &Uri) -> Result<Client, Transport
     if let Some(proxy) = &settings.proxy {
         builder = builder.proxy(proxy.client_proxy().map_err(TransportError::reqwest)?);
     }
-    if let Some(CaBundle(certificates)) = &settings.ca_bundle {
-        builder = builder.tls_certs_merge(certificates.iter().cloned());
-    }
+    builder = builder.tls_certs_merge(settings.ca_certificates.iter().cloned());
     let client = builder.build().map_err(TransportError::reqwest);
     client.map_err(|error| error.with_certificates_from(settings.certificates_from))
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::IgnoredAny;
 
 use crate::model::account::AccountId;
 use crate::model::behavior::{self, BehaviorKey};
@@ -22,6 +22,21 @@ use super::rate_limiter::SendPermit;
 /// Sends write requests.
 #[derive(Clone)]
 pub struct Writer(Client);
+
+/// A write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WriteRequest {
+    /// Writes the complete map of behaviors, based on a read. The effect on missing keys is unknown (`schema/api.md`, Behaviors).
+    Behaviors(BTreeMap<BehaviorKey, Fields>),
+    /// Creates an integration, which is always active (`schema/api.md`, Integrations).
+    Create(Fields),
+    /// Overwrites `tenant_url`, `reference_id` and `active` of an integration.
+    Update(IntegrationId, Fields),
+    /// Deletes an integration. Succeeds if it no longer exists, perhaps because of an earlier attempt.
+    Delete(IntegrationId),
+    /// Resets a user's score.
+    Reset(UserId),
+}
 
 #[derive(Deserialize)]
 struct SettingsMap {
@@ -41,138 +56,95 @@ impl Writer {
         &self.0
     }
 
-    /// Writes the complete map of behaviors. The effect on missing keys is unknown (`schema/api.md`, Behaviors).
-    ///
-    /// Read the behaviors again before a retry: the map is based on an earlier read.
-    ///
-    /// # Errors
-    ///
-    /// A response without one of the values that were sent is an error that [`may_have_succeeded`](ApiError::may_have_succeeded).
-    pub async fn write_behaviors(
-        &self,
-        permit: SendPermit<'_>,
-        account: &AccountId,
-        behaviors: &BTreeMap<BehaviorKey, Fields>,
-    ) -> Result<ApiResponse<()>, ApiError> {
-        let request = ApiRequest {
-            body: Some(behavior::write_body(behaviors)),
-            ..ApiRequest::new(Endpoint::WriteBehaviors, behavior::path(account))
-        };
-        let response = self.send::<SettingsMap>(permit, &request).await?;
-        let mut sent = behaviors.iter();
-        let differs =
-            sent.find(|(key, settings)| response.value.behaviors.get(key) != Some(settings));
-        let problem = differs.map(|(key, _)| format!("behavior {key} is not as sent"));
-        Ok(self.confirmed(&request, response, problem)?.map(drop))
-    }
-
-    /// Creates an integration, which is always active (`schema/api.md`, Integrations).
-    ///
-    /// If the error [`may_have_succeeded`](ApiError::may_have_succeeded), look for the integration before a retry. A response with the
-    /// integration of another account is such an error.
-    pub async fn create_integration(
-        &self,
-        permit: SendPermit<'_>,
-        account: &AccountId,
-        fields: &Fields,
-    ) -> Result<ApiResponse<Integration>, ApiError> {
-        let path = integration::collection_path(account);
-        let request = ApiRequest {
-            body: Some(fields.create_body()),
-            ..ApiRequest::new(Endpoint::CreateIntegration, path)
-        };
-        self.send_integration(permit, &request, account).await
-    }
-
-    /// Overwrites `tenant_url`, `reference_id` and `active` of an integration. `mismatch` describes how the response differs from
-    /// the request.
+    /// Sends a write, and returns the integration in the response. `mismatch` describes how an updated integration differs from the fields
+    /// that were sent.
     ///
     /// # Errors
     ///
-    /// A response that differs is an error that [`may_have_succeeded`](ApiError::may_have_succeeded).
-    pub async fn update_integration(
+    /// A response of another account, or one that differs from the request, is an error that
+    /// [`may_have_succeeded`](ApiError::may_have_succeeded). The caller compares a created integration.
+    pub async fn send(
         &self,
         permit: SendPermit<'_>,
         account: &AccountId,
-        id: IntegrationId,
-        fields: &Fields,
-        mismatch: impl FnOnce(&Fields) -> Option<String>,
-    ) -> Result<ApiResponse<Integration>, ApiError> {
-        let path = integration::path(account, id);
+        write: &WriteRequest,
+        mismatch: impl FnOnce(&Fields, &Fields) -> Option<String>,
+    ) -> Result<ApiResponse<Option<Integration>>, ApiError> {
+        let (endpoint, path, body) = match write {
+            WriteRequest::Behaviors(sent) => {
+                let body = behavior::write_body(sent);
+                (
+                    Endpoint::WriteBehaviors,
+                    behavior::path(account),
+                    Some(body),
+                )
+            }
+            WriteRequest::Create(sent) => {
+                let path = integration::collection_path(account);
+                (Endpoint::CreateIntegration, path, Some(sent.create_body()))
+            }
+            WriteRequest::Update(id, sent) => {
+                let path = integration::path(account, *id);
+                (Endpoint::UpdateIntegration, path, Some(sent.update_body()))
+            }
+            WriteRequest::Delete(id) => (
+                Endpoint::DeleteIntegration,
+                integration::path(account, *id),
+                None,
+            ),
+            WriteRequest::Reset(id) => (Endpoint::ResetUser, user::reset_path(account, *id), None),
+        };
         let request = ApiRequest {
-            body: Some(fields.update_body()),
-            ..ApiRequest::new(Endpoint::UpdateIntegration, path)
+            endpoint,
+            path,
+            body,
         };
-        let response = self.send_integration(permit, &request, account).await?;
-        let problem = match response.value.id == id {
-            true => mismatch(&response.value.fields),
-            false => Some(format!("the integration {}", response.value.id)),
+        let (value, request_ids, problem) = match write {
+            WriteRequest::Behaviors(sent) => {
+                let response = self.0.send::<SettingsMap>(permit, &request).await?;
+                let ApiResponse { value, request_ids } = self.0.result(&request, response)?;
+                let differs = sent
+                    .iter()
+                    .find(|(key, fields)| value.behaviors.get(key) != Some(fields));
+                let problem = differs.map(|(key, _)| format!("behavior {key} is not as sent"));
+                (None, request_ids, problem)
+            }
+            WriteRequest::Create(_) | WriteRequest::Update(..) => {
+                let response = self.0.send::<Integration>(permit, &request).await?;
+                let ApiResponse { value, request_ids } = self.0.result(&request, response)?;
+                (self.0).check_account(
+                    &request,
+                    account,
+                    std::slice::from_ref(&value),
+                    &request_ids,
+                )?;
+                let problem = match write {
+                    WriteRequest::Update(id, _) if value.id != *id => {
+                        Some(format!("the integration {}", value.id))
+                    }
+                    WriteRequest::Update(_, sent) => mismatch(&value.fields, sent),
+                    _ => None,
+                };
+                (Some(value), request_ids, problem)
+            }
+            WriteRequest::Delete(_) | WriteRequest::Reset(_) => {
+                let is_delete = endpoint == Endpoint::DeleteIntegration;
+                let request_ids = match self.0.send::<IgnoredAny>(permit, &request).await {
+                    Ok(response) => response.request_ids,
+                    Err(error) if is_delete && error.kind == ErrorKind::NotFound => {
+                        error.request_ids.clone()
+                    }
+                    Err(error) => return Err(error),
+                };
+                (None, request_ids, None)
+            }
         };
-        self.confirmed(&request, response, problem)
-    }
-
-    /// Deletes an integration. Succeeds if it no longer exists, perhaps because of an earlier attempt.
-    pub async fn delete_integration(
-        &self,
-        permit: SendPermit<'_>,
-        account: &AccountId,
-        id: IntegrationId,
-    ) -> Result<ApiResponse<()>, ApiError> {
-        let path = integration::path(account, id);
-        let request = ApiRequest::new(Endpoint::DeleteIntegration, path);
-        match self.0.send::<IgnoredAny>(permit, &request).await {
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(ApiResponse {
-                value: (),
-                request_ids: error.request_ids.clone(),
-            }),
-            sent => Ok(sent?.map(drop)),
+        match problem {
+            None => Ok(ApiResponse { value, request_ids }),
+            Some(problem) => {
+                let problem = format!("a response that differs from the request: {problem}");
+                Err((self.0).unexpected_response(&request, problem, &request_ids))
+            }
         }
-    }
-
-    /// Resets a user's score.
-    pub async fn reset_user(
-        &self,
-        permit: SendPermit<'_>,
-        account: &AccountId,
-        id: UserId,
-    ) -> Result<ApiResponse<()>, ApiError> {
-        let request = ApiRequest::new(Endpoint::ResetUser, user::reset_path(account, id));
-        let sent = self.0.send::<IgnoredAny>(permit, &request).await?;
-        Ok(sent.map(drop))
-    }
-
-    fn confirmed<T>(
-        &self,
-        request: &ApiRequest,
-        response: ApiResponse<T>,
-        problem: Option<String>,
-    ) -> Result<ApiResponse<T>, ApiError> {
-        let Some(problem) = problem else {
-            return Ok(response);
-        };
-        let problem = format!("a response that differs from the request: {problem}");
-        Err((self.0).unexpected_response(request, problem, &response.request_ids))
-    }
-
-    /// Sends a write whose response is an integration of the account.
-    async fn send_integration(
-        &self,
-        permit: SendPermit<'_>,
-        request: &ApiRequest,
-        account: &AccountId,
-    ) -> Result<ApiResponse<Integration>, ApiError> {
-        let response = self.send(permit, request).await?;
-        let integration = std::slice::from_ref(&response.value);
-        (self.0).check_account(request, account, integration, &response.request_ids)?;
-        Ok(response)
-    }
-
-    async fn send<T: DeserializeOwned>(
-        &self,
-        permit: SendPermit<'_>,
-        request: &ApiRequest,
-    ) -> Result<ApiResponse<T>, ApiError> {
-        let response = self.0.send(permit, request).await?;
-        self.0.result(request, response)
     }
 }

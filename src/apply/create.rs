@@ -9,22 +9,22 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::{ApiError, ErrorKind, SendPermit, Writer};
+use crate::api::{ApiError, ErrorKind};
 use crate::model::field::{Field, Fields};
 use crate::model::integration::{Integration, IntegrationId};
 use crate::plan::{Note, Operation, OperationResult};
 
 use super::ApplyRun;
-use super::live::ReadAge;
 use super::result::{OperationError, Outcome, SkipReason};
-use super::write_sender::{ApplyEvent, LOOKUP_INTERVAL, MIN_LOOKUP_TIME, WriteKind};
+use super::write_sender::{ApplyEvent, LOOKUP_INTERVAL, MIN_LOOKUP_TIME, ReadAge, WriteKind};
 
 /// Maximum time to retry the lookup if reads fail.
 const MAX_LOOKUP_TIME: Duration = Duration::from_secs(30);
 
 /// An integration created or adopted by this run.
-#[derive(Clone, Debug)]
-pub(super) struct Created {
+#[derive(Clone)]
+pub(super) struct Created<'a> {
+    pub(super) operation: &'a Operation,
     pub(super) integration: Integration,
     /// Settings last written by this run.
     pub(super) sent: Fields,
@@ -33,15 +33,7 @@ pub(super) struct Created {
     pub(super) is_own: bool,
 }
 
-impl Created {
-    pub(super) fn adopted(integration: Integration, sent: &Fields) -> Self {
-        Created {
-            integration,
-            sent: sent.clone(),
-            is_own: false,
-        }
-    }
-
+impl Created<'_> {
     pub(super) fn result(&self) -> OperationResult {
         OperationResult {
             id: self.integration.id,
@@ -50,154 +42,148 @@ impl Created {
     }
 }
 
-pub(super) async fn create(
-    run: &ApplyRun<'_, '_>,
-    operation: &Operation,
+pub(super) async fn create<'a>(
+    run: &ApplyRun<'a, '_>,
+    operation: &'a Operation,
     settings: &Fields,
-) -> Outcome {
+) -> Result<OperationResult, Outcome> {
     let create = Create {
         run,
         operation,
         known: RefCell::default(),
         may_exist: Cell::new(false),
-        responded: Cell::new(None),
     };
-    let mut outcome = create.create_or_find(settings).await;
+    let mut created = create.create_or_find(settings).await;
     // The server may reject a generated reference. Retry without it, and match the integration by its tenant.
-    if let Outcome::Failed(OperationError::Api(error)) = &outcome
+    if let Err(Outcome::Failed(OperationError::Api(error))) = &created
         && may_be_caused_by_body(error)
         && run.uses_generated_reference(operation)
         && !create.is_held(settings).await
     {
-        outcome = create.without_reference(settings, &error.clone()).await;
+        created = create.without_reference(settings, &error.clone()).await;
     }
-    if let Outcome::Unknown(OperationError::ReferenceMismatch { found, .. }) = &outcome {
+    if let Err(Outcome::Unknown(OperationError::ReferenceMismatch { found, .. })) = &created {
         run.sender.halt(SkipReason::UnknownOrigin(*found));
     }
-    outcome.map(|created| {
-        let result = created.result();
-        run.record_written(result.id, created.integration.fields.clone());
-        run.created.borrow_mut().insert(operation.id, created);
-        Some(result)
-    })
+    let created = created?;
+    let result = created.result();
+    run.record_written(result.id, created.integration.fields.clone());
+    run.created
+        .borrow_mut()
+        .insert(operation.address.clone(), created);
+    Ok(result)
 }
 
 /// The create of one integration.
 struct Create<'r, 'a, 'o> {
     run: &'r ApplyRun<'a, 'o>,
-    operation: &'r Operation,
+    operation: &'a Operation,
     /// IDs in the last list before the first POST. The POST cannot have created these.
     known: RefCell<BTreeSet<IntegrationId>>,
     /// Whether a POST with an unknown result was sent.
     may_exist: Cell<bool>,
-    /// ID in the last 2xx response.
-    responded: Cell<Option<IntegrationId>>,
 }
 
-impl Create<'_, '_, '_> {
+impl<'a> Create<'_, 'a, '_> {
     /// Sends the create, looks up the integration after an unknown outcome, and sends it again if it does not exist.
-    async fn create_or_find(&self, settings: &Fields) -> Outcome<Created> {
+    async fn create_or_find(&self, settings: &Fields) -> Result<Created<'a>, Outcome> {
         let unknown = match self.post(settings).await {
-            Outcome::Unknown(unknown) if unknown.can_be_resolved() => unknown,
+            Err(Outcome::Unknown(unknown)) if unknown.can_be_resolved() => unknown,
             // Another run may have created it.
-            Outcome::Failed(OperationError::Api(error)) if may_be_caused_by_body(&error) => {
+            Err(Outcome::Failed(OperationError::Api(error))) if may_be_caused_by_body(&error) => {
                 return match self.find(settings).await {
-                    Ok(Some(found @ Outcome::Done(_))) => found,
-                    Ok(_) | Err(_) => Outcome::Failed(error.into()),
+                    Ok(Some(Ok(found))) => Ok(found),
+                    _ => Err(Outcome::Failed(error.into())),
                 };
             }
-            outcome => return outcome,
+            sent => return sent,
         };
         match self.poll(&unknown, settings).await {
             Some(Some(found)) => return found,
             // The lookup was long enough to show that the first request created nothing, so one retry is safe.
             Some(None) => {}
-            None => return Outcome::Unknown(unknown),
+            None => return Err(Outcome::Unknown(unknown)),
         }
         self.may_exist.set(true);
         let found = match self.post(settings).await {
-            Outcome::NotAttempted(_) => None,
+            Err(Outcome::NotAttempted(_)) => None,
             // A rejection may mean that the first request did create the integration, but no read has shown it yet.
-            Outcome::Failed(_) => self.find(settings).await.ok().flatten(),
-            Outcome::Unknown(again) if again.can_be_resolved() => {
+            Err(Outcome::Failed(_)) => self.find(settings).await.ok().flatten(),
+            Err(Outcome::Unknown(again)) if again.can_be_resolved() => {
                 self.poll(&again, settings).await.flatten()
             }
-            outcome => Some(outcome),
+            sent => Some(sent),
         };
-        found.unwrap_or(Outcome::Unknown(unknown))
+        found.unwrap_or(Err(Outcome::Unknown(unknown)))
     }
 
     /// Sends a rejected create once more, without its generated reference. Without one, a found integration could be anyone's, so a request
     /// with an unknown outcome is not resolved.
-    async fn without_reference(&self, settings: &Fields, rejection: &ApiError) -> Outcome<Created> {
+    async fn without_reference(
+        &self,
+        settings: &Fields,
+        rejection: &ApiError,
+    ) -> Result<Created<'a>, Outcome> {
         let settings = &settings.clone().with(Field::ReferenceId, None);
         match self.post(settings).await {
-            Outcome::Done(created) => {
+            Ok(created) => {
                 let address = self.operation.address.clone();
                 let note = Note::created_without_reference(address, rejection);
                 self.run.notes.borrow_mut().push(note);
-                Outcome::Done(created)
+                Ok(created)
             }
-            Outcome::Unknown(unknown) if unknown.can_be_resolved() => {
+            Err(Outcome::Unknown(unknown)) if unknown.can_be_resolved() => {
                 match self.poll(&unknown, settings).await.flatten() {
-                    Some(Outcome::Done(found)) => other_reference(&found.integration, settings),
+                    Some(Ok(found)) => Err(other_reference(&found.integration, settings)),
                     Some(outcome) => outcome,
-                    None => Outcome::Unknown(unknown),
+                    None => Err(Outcome::Unknown(unknown)),
                 }
             }
-            outcome => outcome,
+            sent => sent,
         }
     }
 
     /// Sends the create, unless the entry exists by now.
-    async fn post(&self, settings: &Fields) -> Outcome<Created> {
+    async fn post(&self, settings: &Fields) -> Result<Created<'a>, Outcome> {
         let Create { run, operation, .. } = self;
-        let addresses = run.addresses(operation);
-        let outcome = run
-            .sender
-            .send(
-                run.write(operation, &addresses, WriteKind::Create, None),
-                async |age: ReadAge| {
-                    let (list, check) = run.check_create(operation, settings, age).await?;
-                    if !self.may_exist.get() {
-                        let planned = run.plan.live().integrations.iter();
-                        let listed = list.integrations.iter();
-                        *self.known.borrow_mut() =
-                            planned.chain(listed).map(|live| live.id).collect();
-                    }
-                    Ok(check)
-                },
-                async |writer: &Writer, permit: SendPermit<'_>, ()| {
-                    let account = run.account();
-                    let response = writer.create_integration(permit, account, settings).await?;
-                    self.responded.set(Some(response.value.id));
-                    Ok(response.map(Some))
-                },
-            )
-            .await;
-        let integration = match outcome.done() {
-            Ok(created) => created.expect("a create has an integration"),
-            Err(outcome) => return outcome,
+        let check = async |age: ReadAge| {
+            let list = run.list(age).await?;
+            if !self.may_exist.get() {
+                let planned = run.plan.live().integrations.iter();
+                let listed = planned.chain(list.integrations());
+                *self.known.borrow_mut() = listed.map(|live| live.id).collect();
+            }
+            Ok(run.check_create(operation, settings, &list)?)
         };
+        let write = run.write(operation, WriteKind::Create, None);
+        let integration = run.sender.send(write, &check).await?;
+        let integration = integration.expect("a create has an integration");
         let Some(problem) = self.mismatch(&integration, settings) else {
             let is_new = !self.known.borrow().contains(&integration.id);
-            return Outcome::Done(Created {
-                is_own: is_new && self.responded.get() == Some(integration.id),
-                integration,
-                sent: settings.clone(),
-            });
+            let responded = run.sender.record(operation.id).responded;
+            let is_own = is_new && responded == Some(integration.id);
+            return Ok(self.created(integration, settings, is_own));
         };
         // A response that differs from the request is looked up, and nothing is sent again.
         let failure = OperationError::DifferentResponse(problem);
         let found = self.poll(&failure, settings).await.flatten();
-        found.unwrap_or(Outcome::Unknown(failure))
+        found.unwrap_or(Err(Outcome::Unknown(failure)))
+    }
+
+    fn created(&self, integration: Integration, sent: &Fields, is_own: bool) -> Created<'a> {
+        Created {
+            operation: self.operation,
+            integration,
+            sent: sent.clone(),
+            is_own,
+        }
     }
 
     /// Describes how a new integration differs from the request, which has no `active`.
     fn mismatch(&self, live: &Integration, sent: &Fields) -> Option<String> {
         let active = live.fields.get(Field::Active).cloned();
         let sent = sent.clone().with(Field::Active, active);
-        self.run.mismatch_text(&live.fields, &sent)
+        self.run.sender.mismatch(&live.fields, &sent)
     }
 
     /// Returns true if another client's new integration has the reference or the tenant, or if that is unknown.
@@ -205,12 +191,9 @@ impl Create<'_, '_, '_> {
         let Ok(list) = self.run.list(ReadAge::Recent).await else {
             return true;
         };
-        let planned = self.run.plan.live().integrations.iter();
-        let created = self.run.created.borrow();
-        let created = created.values().map(|created| created.integration.id);
-        let known: BTreeSet<IntegrationId> = planned.map(|live| live.id).chain(created).collect();
+        let known = self.run.known();
         let mut new = list
-            .integrations
+            .integrations()
             .iter()
             .filter(|live| !known.contains(&live.id));
         new.any(|live| {
@@ -225,7 +208,7 @@ impl Create<'_, '_, '_> {
         &self,
         failure: &OperationError,
         settings: &Fields,
-    ) -> Option<Option<Outcome<Created>>> {
+    ) -> Option<Option<Result<Created<'a>, Outcome>>> {
         let Create { run, operation, .. } = self;
         // Reads change nothing, so they continue even if the observer fails.
         run.sender
@@ -245,41 +228,34 @@ impl Create<'_, '_, '_> {
 
     /// Lists the account and finds the created integration, which did not exist before the POST. The outcome is unknown if there is one of
     /// the same tenant with another reference.
-    async fn find(&self, settings: &Fields) -> Result<Option<Outcome<Created>>, ApiError> {
+    async fn find(
+        &self,
+        settings: &Fields,
+    ) -> Result<Option<Result<Created<'a>, Outcome>>, ApiError> {
         let run = self.run;
         let list = run.list(ReadAge::New).await?;
-        let mut candidates: Vec<&Integration> = {
-            let (known, deleted) = (self.known.borrow(), run.deleted.borrow());
-            let created = run.created.borrow();
-            let is_known = |id: &IntegrationId| {
-                known.contains(id)
-                    || created
-                        .values()
-                        .any(|created| created.integration.id == *id)
-                    || deleted.contains(id)
-            };
-            list.integrations
-                .iter()
-                .filter(|live| !is_known(&live.id))
-                .filter(|live| {
-                    [Field::IntegrationType, Field::TenantUrl]
-                        .iter()
-                        .all(|field| live.fields.get(*field) == settings.get(*field))
-                })
-                .collect()
-        };
+        let (known, others) = (self.known.borrow(), run.known());
+        let mut candidates: Vec<&Integration> = list
+            .integrations()
+            .iter()
+            .filter(|live| !known.contains(&live.id) && !others.contains(&live.id))
+            .filter(|live| {
+                [Field::IntegrationType, Field::TenantUrl]
+                    .iter()
+                    .all(|field| live.fields.get(*field) == settings.get(*field))
+            })
+            .collect();
         candidates.sort_by_key(|live| live.creation_order());
         let mut equal = candidates.iter();
         if let Some(found) = equal.find(|live| self.mismatch(live, settings).is_none()) {
-            let created = Created::adopted((*found).clone(), settings);
-            return Ok(Some(Outcome::Done(created)));
+            return Ok(Some(Ok(self.created((*found).clone(), settings, false))));
         }
         let other = candidates.first();
-        Ok(other.map(|other| other_reference(other, settings)))
+        Ok(other.map(|other| Err(other_reference(other, settings))))
     }
 }
 
-fn other_reference(found: &Integration, sent: &Fields) -> Outcome<Created> {
+fn other_reference(found: &Integration, sent: &Fields) -> Outcome {
     Outcome::Unknown(OperationError::ReferenceMismatch {
         found: found.id,
         theirs: found.fields.reference_id().cloned(),
@@ -290,7 +266,7 @@ fn other_reference(found: &Integration, sent: &Fields) -> Outcome<Created> {
 /// Returns true if the request body may have caused the rejection, not the credentials or the rate.
 pub(super) fn may_be_caused_by_body(error: &ApiError) -> bool {
     matches!(
-        error.kind(),
+        error.kind,
         ErrorKind::Rejected | ErrorKind::NotFound | ErrorKind::UnknownRoute
     )
 }

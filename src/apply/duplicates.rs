@@ -4,15 +4,14 @@ use std::collections::BTreeSet;
 
 use tokio::time::Instant;
 
-use crate::api::{ErrorKind, SendPermit, Writer};
+use crate::api::{ErrorKind, WriteRequest};
 use crate::model::field::{Field, Fields};
 use crate::model::integration::{Integration, IntegrationId};
-use crate::plan::{Note, Operation, OperationId};
+use crate::plan::Note;
 
 use super::create::Created;
-use super::live::ReadAge;
 use super::result::{Outcome, SkipReason};
-use super::write_sender::{LOOKUP_INTERVAL, MIN_LOOKUP_TIME, Precheck, WriteKind};
+use super::write_sender::{LOOKUP_INTERVAL, MIN_LOOKUP_TIME, Precheck, ReadAge, WriteKind};
 use super::{ApplyRun, Outcomes};
 
 /// Finds duplicates of integrations created by this run, and deletes this run's one if the other is older. Returns the problems.
@@ -24,87 +23,72 @@ pub(super) async fn resolve_duplicates(
     run: &ApplyRun<'_, '_>,
     outcomes: &mut Outcomes,
 ) -> Vec<String> {
-    if run.created.borrow().is_empty() {
-        return Vec::new();
-    }
+    let mut problems = Vec::new();
     let started = Instant::now();
-    loop {
+    while !run.created.borrow().is_empty() {
         let list = run.list(ReadAge::New).await;
-        let list = list.as_ref().map_or(&[][..], |list| &list.integrations);
-        let mut problems = Vec::new();
-        for (operation, oldest, others) in find_duplicates(run, list) {
-            let created = run.created.borrow()[&operation].clone();
-            let operation = planned_operation(run, operation);
-            let (address, own) = (&operation.address, created.integration.id);
+        let list = list.as_ref().map_or(&[][..], |list| list.integrations());
+        problems.clear();
+        // Integrations in the plan belong to other entries.
+        let known = run.known();
+        let all: Vec<Created<'_>> = run.created.borrow().values().cloned().collect();
+        for created in all {
+            let (address, own) = (&created.operation.address, created.integration.id);
+            let mut duplicates = find_duplicates(list, &known, &created);
+            if duplicates.is_empty() {
+                if !list.iter().any(|live| live.id == own) {
+                    problems.push(format!(
+                        "{address}: created {own}, but the list of integrations does not show it"
+                    ));
+                }
+                continue;
+            }
+            let oldest = duplicates.remove(0);
             let is_older = oldest.creation_order() < created.integration.creation_order();
-            if !is_older || !delete_own_duplicate(run, operation, &created, &oldest).await {
+            if !is_older || !delete_own_duplicate(run, &created, oldest).await {
                 problems.push(format!(
                     "{address} exists twice: {own} and {} (not created by this run); delete one of them",
                     oldest.id
                 ));
                 continue;
             }
-            if !others.is_empty() {
+            if !duplicates.is_empty() {
+                let others = duplicates.iter().map(|duplicate| duplicate.id);
                 let note = Note::duplicates_found(address.clone(), oldest.id, others);
                 run.notes.borrow_mut().push(note);
             }
-            let adopted = Created::adopted(oldest, &created.sent);
-            outcomes.insert(operation.id, Outcome::Done(Some(adopted.result())));
-            run.created.borrow_mut().insert(operation.id, adopted);
+            let adopted = Created {
+                integration: oldest.clone(),
+                is_own: false,
+                ..created.clone()
+            };
+            outcomes.insert(created.operation.id, Outcome::Done(Some(adopted.result())));
+            run.created.borrow_mut().insert(address.clone(), adopted);
             run.deleted.borrow_mut().insert(own);
         }
-        problems.extend(find_unseen(run, list));
         let is_late = started.elapsed() >= MIN_LOOKUP_TIME;
         if problems.is_empty() || is_late || run.sender.pause(LOOKUP_INTERVAL).await.is_err() {
-            return problems;
+            break;
         }
     }
+    problems
 }
 
-/// Returns a problem for each created integration that a list does not show.
-fn find_unseen(run: &ApplyRun<'_, '_>, list: &[Integration]) -> Vec<String> {
-    let listed: BTreeSet<IntegrationId> = list.iter().map(|live| live.id).collect();
-    let created = run.created.borrow();
-    let unseen = created
-        .iter()
-        .filter(|(_, created)| !listed.contains(&created.integration.id));
-    unseen
-        .map(|(operation, created)| {
-            let address = &planned_operation(run, *operation).address;
-            let id = created.integration.id;
-            format!("{address}: created {id}, but the list of integrations does not show it")
-        })
-        .collect()
-}
-
-/// Returns the oldest duplicate of each integration created by this run, and the IDs of its other duplicates.
-fn find_duplicates(
-    run: &ApplyRun<'_, '_>,
-    list: &[Integration],
-) -> Vec<(OperationId, Integration, Vec<IntegrationId>)> {
-    // Integrations in the plan belong to other entries.
-    let planned = run.plan.live().integrations.iter().map(|live| live.id);
-    let created = run.created.borrow();
-    let known: BTreeSet<IntegrationId> = planned
-        .chain(created.values().map(|created| created.integration.id))
-        .chain(run.deleted.borrow().iter().copied())
-        .collect();
-    let duplicates = created.iter().filter_map(|(operation, created)| {
-        let mut duplicates: Vec<&Integration> = list
-            .iter()
-            .filter(|other| !known.contains(&other.id))
-            .filter(|other| is_duplicate(&other.fields, created))
-            .collect();
-        duplicates.sort_by_cached_key(|duplicate| duplicate.creation_order());
-        let (oldest, others) = duplicates.split_first()?;
-        let others = others.iter().map(|duplicate| duplicate.id).collect();
-        Some((*operation, (*oldest).clone(), others))
-    });
-    duplicates.collect()
+/// Returns the duplicates of an integration created by this run, oldest first.
+fn find_duplicates<'l>(
+    list: &'l [Integration],
+    known: &BTreeSet<IntegrationId>,
+    created: &Created<'_>,
+) -> Vec<&'l Integration> {
+    let others = list.iter().filter(|other| !known.contains(&other.id));
+    let duplicates = others.filter(|other| is_duplicate(&other.fields, created));
+    let mut duplicates: Vec<&Integration> = duplicates.collect();
+    duplicates.sort_by_cached_key(|duplicate| duplicate.creation_order());
+    duplicates
 }
 
 /// Returns true if an integration is a duplicate of a created one, active or not. If the server drops references, an unset one matches.
-fn is_duplicate(other: &Fields, created: &Created) -> bool {
+fn is_duplicate(other: &Fields, created: &Created<'_>) -> bool {
     let sent = &created.sent;
     let same = |field| other.get(field) == sent.get(field);
     let same_reference = match other.reference_id() {
@@ -114,36 +98,26 @@ fn is_duplicate(other: &Fields, created: &Created) -> bool {
     same_reference && same(Field::IntegrationType) && same(Field::TenantUrl)
 }
 
-fn planned_operation<'a>(run: &ApplyRun<'a, '_>, operation: OperationId) -> &'a Operation {
-    run.plan
-        .operations
-        .iter()
-        .find(|planned| planned.id == operation)
-        .expect("every created integration belongs to an operation of the plan")
-}
-
 /// Deletes the integration created by this run in favor of the older duplicate. Returns true if it did.
 async fn delete_own_duplicate(
     run: &ApplyRun<'_, '_>,
-    operation: &Operation,
-    created: &Created,
+    created: &Created<'_>,
     oldest: &Integration,
 ) -> bool {
     if !created.is_own {
         return false;
     }
-    let (reader, account, id) = (run.reader, run.account(), created.integration.id);
-    let is_active = run
-        .entry(&operation.address)
-        .is_none_or(|entry| entry.is_active());
+    let (reader, account) = (run.context.reader, run.account());
+    let (operation, id) = (created.operation, created.integration.id);
+    let entry = run.entry(&operation.address);
+    let is_active = entry.is_none_or(|entry| entry.is_active());
     let sent_before = run.sender.record(operation.id).sent;
-    let changed = || SkipReason::Changed(format!("{} or its duplicate", operation.address));
     let check = async |_: ReadAge| {
         let at = Instant::now();
         let own = match reader.integration(account, id).await {
             Ok(own) => own.fields,
             Err(error)
-                if *error.kind() == ErrorKind::NotFound
+                if error.kind == ErrorKind::NotFound
                     && run.sender.record(operation.id).sent > sent_before =>
             {
                 return Ok(Precheck::AlreadyDone(None));
@@ -154,18 +128,11 @@ async fn delete_own_duplicate(
         let same = is_duplicate(&own, created)
             && own.get(Field::Active) == created.sent.get(Field::Active);
         if !same || !is_duplicate(&oldest, created) || oldest.is_on(Field::Active) != is_active {
-            return Err(changed().into());
+            let changed = format!("{} or its duplicate", operation.address);
+            return Err(SkipReason::Changed(changed).into());
         }
-        Ok(Precheck::Write((), at))
+        Ok(Precheck::Write(WriteRequest::Delete(id), at))
     };
-    let addresses = run.addresses(operation);
-    let write = run.write(operation, &addresses, WriteKind::RemoveDuplicate, Some(id));
-    let call = async |writer: &Writer, permit: SendPermit<'_>, ()| {
-        Ok(writer
-            .delete_integration(permit, account, id)
-            .await?
-            .map(|()| None))
-    };
-    let outcome = run.sender.send_idempotent(write, check, call).await;
-    matches!(outcome, Outcome::Done(_))
+    let write = run.write(operation, WriteKind::RemoveDuplicate, Some(id));
+    run.sender.send_idempotent(write, check).await.is_ok()
 }

@@ -13,17 +13,16 @@ mod verify;
 mod write_sender;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::civil::Date;
 use tokio::time::Instant;
 
-use crate::api::{ApiError, ErrorKind, Reader, SendPermit, Writer};
+use crate::api::{Reader, Writer};
 use crate::model::account::{AccountId, DesiredAccount, LiveAccount};
 use crate::model::address::Address;
-use crate::model::behavior::BehaviorKey;
 use crate::model::context::Context;
 use crate::model::field::{Field, Fields};
 use crate::model::integration::{IntegrationId, TenantUrl};
@@ -32,12 +31,13 @@ use crate::plan::{
     plan,
 };
 
-use live::{LastReads, ReadAge, Written};
+use create::Created;
+use live::{LastReads, Written};
 use result::describe_settings;
-use write_sender::WriteSender;
+use write_sender::{ReadAge, WriteSender};
 
-pub use reset::{ResetResult, reset};
-pub use result::{ApplyResult, OperationError, OperationReport, Outcome, SkipReason};
+pub use reset::reset;
+pub use result::{ApplyResult, OperationError, OperationReport, Outcome, ResetResult, SkipReason};
 pub use write_sender::{ApplyEvent, ApplyObserver, Write, WriteKind};
 
 /// Maximum number of concurrent operations per account.
@@ -60,79 +60,56 @@ pub async fn apply(
     observe: &mut ApplyObserver<'_>,
 ) -> ApplyResult {
     let at = Instant::now();
-    let live = match context.reader.live_account(&plan.account_id).await {
-        Ok(live) => live,
-        Err(error) => return not_started(plan, &error, observe),
-    };
+    let live = context.reader.live_account(&plan.account_id).await;
+    let error = live.as_ref().err().cloned();
+    let live = live.unwrap_or_else(|_| LiveAccount::new(BTreeMap::new(), Vec::new()));
+    let mut planned = plan.live().integrations.iter();
+    let keeps_references = planned.any(|live| live.fields.reference_id().is_some());
     let run = ApplyRun {
         plan,
         context,
-        reader: context.reader,
         reads: LastReads::new(at, live),
         written: RefCell::default(),
-        sender: WriteSender::new(context.writer, observe),
+        sender: WriteSender::new(context.writer, &plan.account_id, keeps_references, observe),
         created: RefCell::default(),
         deleted: RefCell::default(),
         notes: RefCell::default(),
     };
     let mut outcomes = Outcomes::new();
-    run.wave(Wave::Behaviors, &mut outcomes).await;
-    run.wave(Wave::Integrations, &mut outcomes).await;
-    let mut problems = duplicates::resolve_duplicates(&run, &mut outcomes).await;
-    let mut operations = plan.operations.iter();
-    if operations.any(|operation| operation.wave == Wave::Cleanup)
-        && run.sender.blocked_by().is_none()
-    {
-        run.check_cleanup().await;
+    let mut problems = Vec::new();
+    match error {
+        Some(error) => {
+            for operation in &plan.operations {
+                run.finish(operation, error.clone().into(), &mut outcomes);
+            }
+        }
+        None => {
+            run.wave(Wave::Behaviors, &mut outcomes).await;
+            run.wave(Wave::Integrations, &mut outcomes).await;
+            problems = duplicates::resolve_duplicates(&run, &mut outcomes).await;
+            let mut operations = plan.operations.iter();
+            if operations.any(|operation| operation.wave == Wave::Cleanup)
+                && run.sender.blocked_by().is_none()
+            {
+                run.check_cleanup().await;
+            }
+            run.wave(Wave::Cleanup, &mut outcomes).await;
+        }
     }
-    run.wave(Wave::Cleanup, &mut outcomes).await;
     let operations = plan.operations.iter().map(|operation| {
         let outcome = outcomes
             .remove(&operation.id)
             .expect("every operation belongs to one of the three waves");
         run.report(operation.id, outcome)
     });
-    let mut applied = ApplyResult {
-        operations: operations.collect(),
-        notes: Vec::new(),
-        problems: Vec::new(),
-    };
-    let mut found = deleted_in_vain(plan, &applied.operations);
-    found.append(&mut problems);
-    found.extend(verify::verify(&run, &applied.completed_addresses(plan)).await);
-    applied.problems = found;
-    applied.notes = run.notes.take();
-    applied
-}
-
-/// Returns the result of a run whose first read failed, so that nothing was sent.
-fn not_started(
-    plan: &AccountPlan,
-    error: &ApiError,
-    observe: &mut ApplyObserver<'_>,
-) -> ApplyResult {
-    let report = |operation: &Operation| {
-        let outcome = match error.kind() {
-            ErrorKind::Cancelled => Outcome::NotAttempted(SkipReason::Stopped),
-            _ => Outcome::Failed(error.clone().into()),
-        };
-        // Nothing follows that a failing observer could stop.
-        let _ = observe(ApplyEvent::Finished {
-            operation,
-            outcome: &outcome,
-        });
-        OperationReport {
-            operation: operation.id,
-            outcome,
-            attempts: 0,
-            wrote: false,
-            request_ids: error.request_ids.clone(),
-        }
-    };
+    let operations: Vec<OperationReport> = operations.collect();
+    let completed = result::completed_addresses(plan, &operations);
+    problems.splice(..0, deleted_in_vain(plan, &operations));
+    problems.extend(verify::verify(&run, &completed).await);
     ApplyResult {
-        operations: plan.operations.iter().map(report).collect(),
-        notes: Vec::new(),
-        problems: Vec::new(),
+        operations,
+        notes: run.notes.take(),
+        problems,
     }
 }
 
@@ -143,13 +120,12 @@ type Outcomes = BTreeMap<OperationId, Outcome>;
 struct ApplyRun<'a, 'o> {
     plan: &'a AccountPlan,
     context: &'a ApplyContext<'a>,
-    reader: &'a Reader,
     reads: LastReads,
     /// Settings that this run wrote, by integration.
     written: RefCell<BTreeMap<IntegrationId, Written>>,
     sender: WriteSender<'a, 'o>,
     /// Created integrations, as last written.
-    created: RefCell<BTreeMap<OperationId, create::Created>>,
+    created: RefCell<BTreeMap<Address, Created<'a>>>,
     /// Integrations that this run deleted. A lagging list may still contain them.
     deleted: RefCell<BTreeSet<IntegrationId>>,
     notes: RefCell<Vec<Note>>,
@@ -160,49 +136,49 @@ impl<'a> ApplyRun<'a, '_> {
         &self.plan.account_id
     }
 
+    /// Returns the IDs of the integrations that existed at plan time, or that this run created or deleted.
+    fn known(&self) -> BTreeSet<IntegrationId> {
+        let planned = self.plan.live().integrations.iter().map(|live| live.id);
+        let (created, deleted) = (self.created.borrow(), self.deleted.borrow());
+        let created = created.values().map(|created| created.integration.id);
+        planned
+            .chain(created)
+            .chain(deleted.iter().copied())
+            .collect()
+    }
+
     /// Runs the operations of one wave, each as soon as its dependencies are done.
     async fn wave(&self, wave: Wave, outcomes: &mut Outcomes) {
-        let mut waiting: VecDeque<&Operation> = self
-            .plan
-            .operations
-            .iter()
-            .filter(|operation| operation.wave == wave)
-            .collect();
+        let operations = self.plan.operations.iter();
+        let mut waiting: Vec<&'a Operation> = operations.filter(|one| one.wave == wave).collect();
         let mut under_way = FuturesUnordered::new();
         // Creates for one tenant run sequentially: after two lost responses, their integrations could not be told apart.
         let mut tenants: Vec<&TenantUrl> = Vec::new();
         loop {
-            let mut held_back = VecDeque::new();
-            while let Some(operation) = waiting.pop_front() {
-                if under_way.len() == MAX_IN_FLIGHT {
-                    held_back.push_back(operation);
-                    break;
-                }
-                let is_ready = operation
-                    .depends_on
-                    .iter()
-                    .all(|need| outcomes.contains_key(need));
+            waiting.retain(|operation| {
                 let tenant = created_tenant(operation);
-                if !is_ready || tenant.is_some_and(|tenant| tenants.contains(&tenant)) {
-                    held_back.push_back(operation);
-                } else if let Some(obstacle) = self.obstacle(operation, outcomes) {
-                    let outcome = Outcome::NotAttempted(obstacle);
-                    self.finish(operation, &outcome);
-                    outcomes.insert(operation.id, outcome);
-                } else {
-                    tenants.extend(tenant);
-                    under_way.push(async move { (operation, self.execute(operation).await) });
+                let mut needs = operation.depends_on.iter();
+                if under_way.len() == MAX_IN_FLIGHT
+                    || !needs.all(|need| outcomes.contains_key(need))
+                    || tenant.is_some_and(|tenant| tenants.contains(&tenant))
+                {
+                    return true;
                 }
-            }
-            while let Some(operation) = held_back.pop_back() {
-                waiting.push_front(operation);
-            }
+                match self.obstacle(operation, outcomes) {
+                    Some(obstacle) => self.finish(operation, obstacle.into(), outcomes),
+                    None => {
+                        tenants.extend(tenant);
+                        let operation = *operation;
+                        under_way.push(async move { (operation, self.execute(operation).await) });
+                    }
+                }
+                false
+            });
             match under_way.next().await {
                 Some((operation, outcome)) => {
                     let tenant = created_tenant(operation);
                     tenants.retain(|other| Some(*other) != tenant);
-                    self.finish(operation, &outcome);
-                    outcomes.insert(operation.id, outcome);
+                    self.finish(operation, outcome, outcomes);
                 }
                 // Dependents of skipped operations are skipped in the next round.
                 None if waiting.is_empty() => return,
@@ -216,64 +192,59 @@ impl<'a> ApplyRun<'a, '_> {
         if let Some(missing) = operation.depends_on.iter().find(|id| !is_done(id)) {
             return Some(SkipReason::Dependency(*missing));
         }
-        if let Some(obstacle) = self.sender.blocked_by() {
-            return Some(obstacle);
-        }
-        if operation.wave != Wave::Cleanup {
-            return None;
-        }
         let mut entries = self.plan.operations.iter();
-        entries
-            .find(|other| other.wave == Wave::Integrations && !is_done(&other.id))
-            .map(|other| SkipReason::EarlierWave(other.id))
+        self.sender.blocked_by().or_else(|| {
+            let undone = entries.find(|other| {
+                operation.wave == Wave::Cleanup
+                    && other.wave == Wave::Integrations
+                    && !is_done(&other.id)
+            });
+            undone.map(|other| SkipReason::EarlierWave(other.id))
+        })
     }
 
-    async fn execute(&self, operation: &Operation) -> Outcome {
+    async fn execute(&self, operation: &'a Operation) -> Outcome {
         self.sender.notify(ApplyEvent::Started { operation });
-        match &operation.call {
+        let done = match &operation.call {
+            // The API has no conditional writes, so the complete map is read before each attempt. Only an external change between that read
+            // and the write can be overwritten unnoticed.
             OperationKind::WriteBehaviors { declared, .. } => {
-                self.write_behaviors(operation, declared).await
+                let write = self.write(operation, WriteKind::WriteBehaviors, None);
+                let check = async |age: ReadAge| self.check_behaviors(declared, age).await;
+                let sent = self.sender.send_idempotent(write, check).await;
+                sent.map(|_| None)
             }
-            OperationKind::Create { fields } => create::create(self, operation, fields).await,
+            OperationKind::Create { fields } => {
+                create::create(self, operation, fields).await.map(Some)
+            }
             OperationKind::Update { subject, fields } => {
-                self.update(operation, *subject, fields).await
+                let sent = self.update(operation, *subject, fields.clone()).await;
+                sent.map(|()| None)
             }
-            OperationKind::Delete { id } => self.delete(operation, *id).await,
-        }
-    }
-
-    /// Writes all behaviors in one request. The API has no conditional writes, so the complete map is read before each attempt. Only an
-    /// external change between that read and the write can be overwritten unnoticed.
-    async fn write_behaviors(
-        &self,
-        operation: &Operation,
-        declared: &BTreeMap<BehaviorKey, Fields>,
-    ) -> Outcome {
-        let addresses = self.addresses(operation);
-        let write = self.write(operation, &addresses, WriteKind::WriteBehaviors, None);
-        let check = async |age: ReadAge| self.check_behaviors(declared, age).await;
-        let call = async |writer: &Writer, permit: SendPermit<'_>, map: BTreeMap<_, _>| {
-            let written = writer.write_behaviors(permit, self.account(), &map).await?;
-            Ok(written.map(|()| None))
+            OperationKind::Delete { id } => {
+                let write = self.write(operation, WriteKind::Delete, Some(*id));
+                let check = async |age: ReadAge| self.check_delete(operation, *id, age).await;
+                let sent = self.sender.send_idempotent(write, check).await;
+                sent.map(|_| {
+                    self.deleted.borrow_mut().insert(*id);
+                    None
+                })
+            }
         };
-        let sent = self.sender.send_idempotent(write, check, call).await;
-        sent.map(|_| None)
+        done.map_or_else(|outcome| outcome, Outcome::Done)
     }
 
     async fn update(
         &self,
         operation: &Operation,
         subject: IntegrationTarget,
-        fields: &Fields,
-    ) -> Outcome {
-        let mut fields = fields.clone();
+        mut fields: Fields,
+    ) -> Result<(), Outcome> {
         let id = match subject {
             IntegrationTarget::Existing(id) => id,
-            IntegrationTarget::CreatedBy(creation) => {
-                let made = self.created.borrow();
-                let Some(created) = made.get(&creation) else {
-                    return Outcome::Failed(OperationError::NothingCreated(creation));
-                };
+            IntegrationTarget::CreatedBy(_) => {
+                let created = self.created.borrow();
+                let created = &created[&operation.address];
                 if created.sent.reference_id().is_none() {
                     // Created without the planned reference: a PUT without the server's reference would remove it.
                     let live = created.integration.fields.get(Field::ReferenceId);
@@ -284,7 +255,7 @@ impl<'a> ApplyRun<'a, '_> {
         };
         let mut sent = self.put(operation, id, &fields).await;
         // The server may reject a generated reference. Retry without it.
-        if let Outcome::Failed(OperationError::Api(error)) = &sent
+        if let Err(Outcome::Failed(OperationError::Api(error))) = &sent
             && create::may_be_caused_by_body(error)
             && self.sends_generated_reference(operation, id, &fields).await
         {
@@ -292,33 +263,32 @@ impl<'a> ApplyRun<'a, '_> {
             fields.set(Field::ReferenceId, None);
             sent = self.put(operation, id, &fields).await;
             let mut notes = self.notes.borrow_mut();
-            if matches!(sent, Outcome::Done(_)) && !notes.contains(&note) {
+            if sent.is_ok() && !notes.contains(&note) {
                 notes.push(note);
             }
         }
-        if let (Outcome::Done(_), IntegrationTarget::CreatedBy(creation)) = (&sent, subject)
-            && let Some(created) = self.created.borrow_mut().get_mut(&creation)
+        sent?;
+        if let IntegrationTarget::CreatedBy(_) = subject
+            && let Some(created) = self.created.borrow_mut().get_mut(&operation.address)
         {
             let active = fields.get(Field::Active);
             created.sent.set(Field::Active, active.cloned());
         }
-        sent
+        Ok(())
     }
 
-    async fn put(&self, operation: &Operation, id: IntegrationId, fields: &Fields) -> Outcome {
-        let addresses = self.addresses(operation);
-        let write = self.write(operation, &addresses, WriteKind::Update, Some(id));
+    async fn put(
+        &self,
+        operation: &Operation,
+        id: IntegrationId,
+        fields: &Fields,
+    ) -> Result<(), Outcome> {
+        let write = self.write(operation, WriteKind::Update, Some(id));
         let check = async |age: ReadAge| self.check_update(operation, id, fields, age).await;
-        let call = async |writer: &Writer, permit: SendPermit<'_>, wanted: Fields| {
-            let mismatch = |live: &Fields| self.mismatch_text(live, &wanted);
-            let written = writer
-                .update_integration(permit, self.account(), id, &wanted, mismatch)
-                .await?;
-            self.record_written(id, written.value.fields.clone());
-            Ok(written.map(Some))
-        };
-        let sent = self.sender.send_idempotent(write, check, call).await;
-        sent.map(|_| None)
+        if let Some(written) = self.sender.send_idempotent(write, check).await? {
+            self.record_written(id, written.fields);
+        }
+        Ok(())
     }
 
     /// Returns true if an update sends a generated reference that no integration has.
@@ -331,68 +301,27 @@ impl<'a> ApplyRun<'a, '_> {
         let Ok(list) = self.list(ReadAge::New).await else {
             return false;
         };
-        let unset = list
-            .fields(id)
-            .is_some_and(|live| live.reference_id().is_none());
-        let mut others = list.integrations.iter();
+        let live = list.fields(id);
+        let is_unset = live.is_some_and(|live| live.reference_id().is_none());
+        let mut others = list.integrations().iter();
         fields.reference_id().is_some()
             && self.uses_generated_reference(operation)
-            && unset
+            && is_unset
             && !others.any(|live| live.fields.reference_id() == fields.reference_id())
-    }
-
-    async fn delete(&self, operation: &Operation, id: IntegrationId) -> Outcome {
-        let addresses = self.addresses(operation);
-        let write = self.write(operation, &addresses, WriteKind::Delete, Some(id));
-        let check = async |age: ReadAge| {
-            // The third wave starts with a new read.
-            let age = match operation.wave {
-                Wave::Cleanup => age,
-                Wave::Behaviors | Wave::Integrations => ReadAge::New,
-            };
-            self.check_delete(operation, id, age).await
-        };
-        let call = async |writer: &Writer, permit: SendPermit<'_>, ()| {
-            let deleted = writer
-                .delete_integration(permit, self.account(), id)
-                .await?;
-            Ok(deleted.map(|()| None))
-        };
-        let sent = self.sender.send_idempotent(write, check, call).await;
-        sent.map(|_| {
-            self.deleted.borrow_mut().insert(id);
-            None
-        })
     }
 
     /// Returns true if the entry has no `reference_id` and gets a generated one.
     fn uses_generated_reference(&self, operation: &Operation) -> bool {
-        match &operation.address {
-            Address::Integration(name) => {
-                let entry = self.plan.desired().integrations.get(name);
-                entry.is_some_and(|entry| {
-                    entry.fields.reference_id().is_none() && entry.identity_provider.is_none()
-                })
-            }
-            Address::Behavior(_) | Address::UnlistedIntegration(_) => false,
-        }
+        self.entry(&operation.address).is_some_and(|entry| {
+            entry.fields.reference_id().is_none() && entry.identity_provider.is_none()
+        })
     }
 
-    fn addresses(&self, operation: &Operation) -> String {
+    fn write(&self, operation: &Operation, kind: WriteKind, id: Option<IntegrationId>) -> Write {
         let addresses = operation.addresses.iter().map(ToString::to_string);
-        addresses.collect::<Vec<String>>().join(",")
-    }
-
-    fn write<'w>(
-        &self,
-        operation: &Operation,
-        addresses: &'w str,
-        kind: WriteKind,
-        id: Option<IntegrationId>,
-    ) -> Write<'w> {
         Write {
             operation: operation.id,
-            addresses,
+            addresses: addresses.collect::<Vec<String>>().join(","),
             kind,
             id,
             attempt: 0,
@@ -405,10 +334,13 @@ impl<'a> ApplyRun<'a, '_> {
         plan(desired, live, &Context::default(), *today, options)
     }
 
-    fn finish(&self, operation: &Operation, outcome: &Outcome) {
+    fn finish(&self, operation: &Operation, outcome: Outcome, outcomes: &mut Outcomes) {
         // A failing observer stops the operations that follow.
-        self.sender
-            .notify(ApplyEvent::Finished { operation, outcome });
+        self.sender.notify(ApplyEvent::Finished {
+            operation,
+            outcome: &outcome,
+        });
+        outcomes.insert(operation.id, outcome);
     }
 
     fn report(&self, operation: OperationId, outcome: Outcome) -> OperationReport {
@@ -426,9 +358,7 @@ impl<'a> ApplyRun<'a, '_> {
 fn created_tenant(operation: &Operation) -> Option<&TenantUrl> {
     match &operation.call {
         OperationKind::Create { fields } => fields.tenant_url(),
-        OperationKind::WriteBehaviors { .. }
-        | OperationKind::Update { .. }
-        | OperationKind::Delete { .. } => None,
+        _ => None,
     }
 }
 

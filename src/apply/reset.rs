@@ -3,26 +3,16 @@
 use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 
-use crate::api::{SendPermit, Writer};
+use crate::api::{WriteRequest, Writer};
 use crate::model::account::AccountId;
 use crate::model::user::UserId;
 use crate::plan::OperationId;
 
 use super::MAX_IN_FLIGHT;
-use super::live::ReadAge;
-use super::result::Outcome;
-use super::write_sender::{ApplyEvent, ApplyObserver, Precheck, Write, WriteKind, WriteSender};
-
-/// Result of resetting one user.
-#[derive(Debug)]
-pub struct ResetResult {
-    pub user: UserId,
-    pub outcome: Outcome<()>,
-    /// Number of writes sent.
-    pub attempts: u32,
-    /// Whether a write was or may have been applied.
-    pub wrote: bool,
-}
+use super::result::{Outcome, ResetResult};
+use super::write_sender::{
+    ApplyEvent, ApplyObserver, Precheck, ReadAge, Write, WriteKind, WriteSender,
+};
 
 /// Resets the scores of the users. Results are in the same order. `observe` is called before each write; if it fails, nothing more is sent.
 pub async fn reset(
@@ -31,31 +21,22 @@ pub async fn reset(
     users: &[UserId],
     observe: &mut ApplyObserver<'_>,
 ) -> Vec<ResetResult> {
-    let sender = WriteSender::new(writer, observe);
+    let sender = WriteSender::new(writer, account, false, observe);
     let one = async |(number, user): (u32, UserId)| {
-        let operation = OperationId(number);
-        let addresses = format!("user[{user}]");
         let write = Write {
-            operation,
-            addresses: &addresses,
+            operation: OperationId(number),
+            addresses: format!("user[{user}]"),
             kind: WriteKind::Reset,
             id: None,
             attempt: 0,
         };
-        let outcome = match sender.blocked_by() {
-            Some(obstacle) => Outcome::NotAttempted(obstacle),
-            None => {
-                let check = async |_: ReadAge| Ok(Precheck::Write((), Instant::now()));
-                let call = async |writer: &Writer, permit: SendPermit<'_>, ()| {
-                    Ok(writer
-                        .reset_user(permit, account, user)
-                        .await?
-                        .map(|()| None))
-                };
-                sender.send(write, check, call).await.map(drop)
-            }
+        let check =
+            async |_: ReadAge| Ok(Precheck::Write(WriteRequest::Reset(user), Instant::now()));
+        let outcome = match sender.send(write, &check).await {
+            Ok(_) => Outcome::Done(None),
+            Err(outcome) => outcome,
         };
-        let record = sender.record(operation);
+        let record = sender.record(OperationId(number));
         let reset = ResetResult {
             user,
             outcome,

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::{ApiError, RequestIds};
+use crate::api::{ApiError, ErrorKind, NoPermit, RequestIds};
 use crate::model::address::Address;
 use crate::model::field::{Field, Fields};
 use crate::model::integration::{IntegrationId, ReferenceId};
+use crate::model::user::UserId;
 use crate::plan::{AccountPlan, Action, Change, FieldChange, Note, OperationId, OperationResult};
-
-use super::write_sender::is_of_other_account;
 
 /// Result of applying one account's plan.
 #[derive(Debug)]
@@ -23,19 +22,6 @@ pub struct ApplyResult {
 }
 
 impl ApplyResult {
-    /// Returns the addresses with all operations done, for which a new plan must be empty.
-    pub(super) fn completed_addresses(&self, plan: &AccountPlan) -> BTreeSet<Address> {
-        let addresses = |is_done: bool| {
-            let operations = plan.operations.iter().zip(&self.operations);
-            let chosen = operations.filter(move |(_, report)| report.is_done() == is_done);
-            chosen.flat_map(|(operation, _)| operation.addresses.iter().cloned())
-        };
-        let incomplete: BTreeSet<Address> = addresses(false).collect();
-        addresses(true)
-            .filter(|address| !incomplete.contains(address))
-            .collect()
-    }
-
     /// Returns the error of the first failed operation.
     pub fn first_failure(&self) -> Option<&OperationError> {
         self.operations
@@ -91,17 +77,42 @@ pub struct OperationReport {
     pub request_ids: RequestIds,
 }
 
+/// Returns the addresses with all operations done, for which a new plan must be empty.
+pub(super) fn completed_addresses(
+    plan: &AccountPlan,
+    reports: &[OperationReport],
+) -> BTreeSet<Address> {
+    let addresses = |is_done: bool| -> BTreeSet<Address> {
+        let reports = plan.operations.iter().zip(reports);
+        let chosen = reports.filter(|(_, report)| report.is_done() == is_done);
+        let chosen = chosen.flat_map(|(operation, _)| operation.addresses.iter().cloned());
+        chosen.collect()
+    };
+    &addresses(true) - &addresses(false)
+}
+
 impl OperationReport {
     pub fn is_done(&self) -> bool {
         matches!(self.outcome, Outcome::Done(_))
     }
 }
 
+/// Result of resetting one user.
+#[derive(Debug)]
+pub struct ResetResult {
+    pub user: UserId,
+    pub outcome: Outcome,
+    /// Number of writes sent.
+    pub attempts: u32,
+    /// Whether a write was or may have been applied.
+    pub wrote: bool,
+}
+
 /// Outcome of an operation, or of one of its writes after retries.
 #[derive(Debug)]
-pub enum Outcome<T = Option<OperationResult>> {
+pub enum Outcome {
     /// Applied. An operation that creates has the new integration.
-    Done(T),
+    Done(Option<OperationResult>),
     /// Rejected or not delivered: no change.
     Failed(OperationError),
     /// May have been applied.
@@ -110,22 +121,19 @@ pub enum Outcome<T = Option<OperationResult>> {
     NotAttempted(SkipReason),
 }
 
-impl<T> Outcome<T> {
-    /// Returns the value, or the same outcome without one.
-    pub(super) fn done<U>(self) -> Result<T, Outcome<U>> {
-        Err(match self {
-            Outcome::Done(value) => return Ok(value),
-            Outcome::Failed(error) => Outcome::Failed(error),
-            Outcome::Unknown(error) => Outcome::Unknown(error),
-            Outcome::NotAttempted(reason) => Outcome::NotAttempted(reason),
-        })
-    }
-
-    pub(super) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Outcome<U> {
-        match self.done() {
-            Ok(value) => Outcome::Done(convert(value)),
-            Err(outcome) => outcome,
+impl From<ApiError> for Outcome {
+    /// Returns the outcome of an operation whose read failed before its write.
+    fn from(error: ApiError) -> Self {
+        match error.kind {
+            ErrorKind::Cancelled => Outcome::NotAttempted(SkipReason::Stopped),
+            _ => Outcome::Failed(error.into()),
         }
+    }
+}
+
+impl From<SkipReason> for Outcome {
+    fn from(reason: SkipReason) -> Self {
+        Outcome::NotAttempted(reason)
     }
 }
 
@@ -156,9 +164,6 @@ pub enum OperationError {
     /// The response to a create differs from the request.
     #[error("the response differs from the request: {0}")]
     DifferentResponse(String),
-    /// The create operation that this operation depends on created no integration.
-    #[error("operation {0} created no integration")]
-    NothingCreated(OperationId),
 }
 
 fn followed_by(failure: Option<&str>) -> String {
@@ -192,7 +197,6 @@ impl OperationError {
                 "check {found}; the next plan matches it by tenant_url, or set `id:`"
             )),
             OperationError::DifferentResponse(_) => Some("run riskform plan again".to_owned()),
-            OperationError::NothingCreated(_) => None,
         }
     }
 
@@ -200,9 +204,7 @@ impl OperationError {
     pub fn api_error(&self) -> Option<&ApiError> {
         match self {
             OperationError::Api(error) | OperationError::Unknown { error, .. } => Some(error),
-            OperationError::ReferenceMismatch { .. }
-            | OperationError::DifferentResponse(_)
-            | OperationError::NothingCreated(_) => None,
+            OperationError::ReferenceMismatch { .. } | OperationError::DifferentResponse(_) => None,
         }
     }
 }
@@ -239,6 +241,19 @@ pub enum SkipReason {
     Unrecorded(String),
 }
 
+impl From<NoPermit> for SkipReason {
+    fn from(reason: NoPermit) -> Self {
+        match reason {
+            NoPermit::Cancelled => SkipReason::Stopped,
+            NoPermit::WaitTooLong(wait) => SkipReason::RateLimited(wait.as_secs()),
+        }
+    }
+}
+
+pub(super) fn is_of_other_account(error: &ApiError) -> bool {
+    matches!(error.kind, ErrorKind::OtherAccount { .. })
+}
+
 /// Describes settings that are lost: `integration_type Okta, tenant_url …, reference_id …, active true`.
 pub(super) fn describe_settings(fields: &Fields) -> String {
     format!(
@@ -261,13 +276,12 @@ pub(super) fn describe_mismatch(change: &Change) -> String {
     match change.action {
         Action::Create => "it does not exist".to_owned(),
         Action::Delete => "it still exists".to_owned(),
-        Action::Update | Action::Replace => {
-            let fields: Vec<String> = change
-                .fields
-                .iter()
-                .map(FieldChange::not_read_back)
-                .collect();
-            fields.join(", ")
-        }
+        Action::Update | Action::Replace => not_as_sent(&change.fields),
     }
+}
+
+/// Describes the fields that differ.
+pub(super) fn not_as_sent(fields: &[FieldChange]) -> String {
+    let fields: Vec<String> = fields.iter().map(FieldChange::not_read_back).collect();
+    fields.join(", ")
 }

@@ -1,7 +1,7 @@
 //! Verifies the account after the writes: a new plan must be empty for the applied changes. Each entry is pinned to the integration
 //! that was written for it, so that none is mistaken for another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::address::Address;
 use crate::model::integration::IntegrationId;
 use crate::model::text::abbreviate_list;
-use crate::plan::{Action, Change, Note, NoteKind, OperationKind};
+use crate::plan::{Action, Change, Note, NoteKind};
 
 use super::ApplyRun;
 use super::result::{describe_mismatch, not_as_applied};
@@ -38,12 +38,12 @@ pub(super) async fn verify(run: &ApplyRun<'_, '_>, completed: &BTreeSet<Address>
     let (mut problems, mut last) = (Vec::new(), None);
     for wait in RETRY_DELAYS {
         let live = match run.sender.pause(wait).await {
-            Ok(()) => run.reader.live_account(run.account()).await,
+            Ok(()) => run.context.reader.live_account(run.account()).await,
             Err(_) => return vec![STOPPED.to_owned()],
         };
         let live = match live {
             Ok(live) => Arc::new(live),
-            Err(error) if *error.kind() == ErrorKind::Cancelled => return vec![STOPPED.to_owned()],
+            Err(error) if error.kind == ErrorKind::Cancelled => return vec![STOPPED.to_owned()],
             Err(error) => return vec![format!("cannot verify the changes: {error}")],
         };
         problems = differences(run, &desired, completed, &live);
@@ -61,12 +61,8 @@ pub(super) async fn verify(run: &ApplyRun<'_, '_>, completed: &BTreeSet<Address>
 /// Notes the declared values that differ by now, although the plan did not change them.
 fn note_other_differences(run: &ApplyRun<'_, '_>, live: &Arc<LiveAccount>) {
     let again = run.plan_again(run.plan.desired(), live);
-    let planned: BTreeSet<&Address> = run
-        .plan
-        .changes
-        .iter()
-        .map(|change| &change.address)
-        .collect();
+    let planned = run.plan.changes.iter().map(|change| &change.address);
+    let planned: BTreeSet<&Address> = planned.collect();
     let is_other = |change: &&Change| {
         !matches!(&change.address, Address::UnlistedIntegration(_))
             && change.action != Action::Delete
@@ -83,43 +79,30 @@ fn note_other_differences(run: &ApplyRun<'_, '_>, live: &Arc<LiveAccount>) {
     }
 }
 
-/// Returns the desired account with every completed entry pinned to its integration.
+/// Returns the desired account with every completed entry pinned to its integration, and without the other entries, which must not match it.
 fn pin_written_entries(run: &ApplyRun<'_, '_>, completed: &BTreeSet<Address>) -> DesiredAccount {
     let mut desired = (**run.plan.desired()).clone();
-    let made = run.created.borrow();
-    for operation in &run.plan.operations {
-        let id = match &operation.call {
-            OperationKind::Create { .. } => made.get(&operation.id).map(|made| made.integration.id),
-            OperationKind::Update { .. }
-            | OperationKind::Delete { .. }
-            | OperationKind::WriteBehaviors { .. } => None,
-        };
-        pin(&mut desired, &operation.address, id);
-    }
-    for change in &run.plan.changes {
-        let id = match change.action {
-            Action::Update => change.origin.integration_id,
-            Action::Create | Action::Replace | Action::Delete => None,
-        };
-        pin(&mut desired, &change.address, id);
-    }
-    // Other entries must not match the written integrations.
-    let rest = run.plan.changes.iter();
-    let rest = rest.filter(|change| change.action != Action::Delete);
-    let rest: BTreeSet<&Address> = rest.map(|change| &change.address).collect();
-    desired.integrations.retain(|name, _| {
-        let address = Address::Integration(name.clone());
-        completed.contains(&address) && rest.contains(&address)
+    let created = run.created.borrow();
+    let changes = run.plan.changes.iter();
+    let pins = changes.filter(|change| completed.contains(&change.address));
+    let pins = pins.filter_map(|change| match change.action {
+        Action::Create | Action::Replace => {
+            let created = created.get(&change.address);
+            Some((
+                &change.address,
+                created.map(|created| created.integration.id),
+            ))
+        }
+        Action::Update => Some((&change.address, change.origin.integration_id)),
+        Action::Delete => None,
+    });
+    let pins: BTreeMap<&Address, Option<IntegrationId>> = pins.collect();
+    desired.integrations.retain(|name, entry| {
+        let pin = pins.get(&Address::Integration(name.clone()));
+        entry.id = pin.copied().flatten().or(entry.id);
+        pin.is_some()
     });
     desired
-}
-
-fn pin(desired: &mut DesiredAccount, address: &Address, id: Option<IntegrationId>) {
-    if let (Address::Integration(name), Some(id)) = (address, id)
-        && let Some(entry) = desired.integrations.get_mut(name)
-    {
-        entry.id = Some(id);
-    }
 }
 
 /// Compares the completed changes with the live account.
@@ -143,12 +126,14 @@ fn differences(
         return problems;
     }
     let rest: BTreeSet<&Address> = rest.iter().map(|change| &change.address).collect();
+    let is_left = |address: &Address| rest.contains(address);
     let again = run.plan_again(desired, live);
-    let errors = again.errors.iter();
-    let errors = errors.filter(|error| rest.contains(&error.address));
+    let errors = again.errors.iter().filter(|error| is_left(&error.address));
     problems.extend(errors.map(|error| format!("cannot verify the changes: {error}")));
-    let changes = again.changes.iter();
-    let changes = changes.filter(|change| rest.contains(&change.address));
+    let changes = again
+        .changes
+        .iter()
+        .filter(|change| is_left(&change.address));
     problems.extend(changes.map(not_as_applied));
     problems
 }

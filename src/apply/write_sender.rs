@@ -9,17 +9,19 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::api::{
-    ApiError, ApiResponse, Attempts, ErrorKind, NoPermit, RequestIds, SendPermit, Writer,
-};
+use crate::api::{ApiError, Attempts, ErrorKind, RequestIds, SendPermit, WriteRequest, Writer};
+use crate::model::account::AccountId;
+use crate::model::field::{Field, Fields, Kind};
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::open_enum::string_enum;
-use crate::plan::{Operation, OperationId};
+use crate::plan::{Operation, OperationId, field_changes};
 
-use super::live::{MAX_READ_AGE, ReadAge};
-use super::reset::ResetResult;
-use super::result::{OperationError, Outcome, SkipReason};
+use super::result::{
+    OperationError, Outcome, ResetResult, SkipReason, is_of_other_account, not_as_sent,
+};
 
+/// Maximum age of the read that a write is based on.
+pub(super) const MAX_READ_AGE: Duration = Duration::from_secs(10);
 /// Maximum number of reads for one write, if the wait for the rate limit after each is longer than [`MAX_READ_AGE`].
 const MAX_READS: u32 = 3;
 /// Minimum time to look for the result of a write with an unknown outcome, since reads may lag behind writes.
@@ -36,9 +38,9 @@ pub enum ApplyEvent<'a> {
     /// An operation starts. Several may run concurrently.
     Started { operation: &'a Operation },
     /// A write is about to be sent.
-    Sending(&'a Write<'a>),
+    Sending(&'a Write),
     /// A write ended.
-    Responded(&'a Write<'a>, Result<&'a RequestIds, &'a ApiError>),
+    Responded(&'a Write, Result<&'a RequestIds, &'a ApiError>),
     /// A create has an unknown outcome, and its integration is looked up.
     LookingForCreated {
         operation: &'a Operation,
@@ -56,12 +58,12 @@ pub enum ApplyEvent<'a> {
 }
 
 /// A write, as reported to observers and the audit log.
-#[derive(Clone, Copy, Debug)]
-pub struct Write<'a> {
+#[derive(Clone, Debug)]
+pub struct Write {
     /// Operation of the plan.
     pub operation: OperationId,
     /// Changed addresses, separated by commas.
-    pub addresses: &'a str,
+    pub addresses: String,
     pub kind: WriteKind,
     /// ID of the integration, if known.
     pub id: Option<IntegrationId>,
@@ -98,51 +100,33 @@ pub(super) struct WriteRecord {
     pub(super) may_have_written: bool,
     /// Request IDs of the last response.
     pub(super) request_ids: RequestIds,
+    /// ID of the integration in the last 2xx response.
+    pub(super) responded: Option<IntegrationId>,
+}
+
+/// Required age of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadAge {
+    /// At most [`MAX_READ_AGE`].
+    Recent,
+    /// Started after the call.
+    New,
 }
 
 /// Result of a check immediately before a write.
-pub(super) enum Precheck<B> {
+pub(super) enum Precheck {
     /// Write this. The read that it is based on started at this time.
-    Write(B, Instant),
+    Write(WriteRequest, Instant),
     /// No write needed. Contains the integration of a create.
     AlreadyDone(Option<Integration>),
-}
-
-/// Reason why a write was not applied.
-pub(super) enum Refusal {
-    /// The check or the write failed.
-    Failed(ApiError),
-    /// Not sent.
-    Skip(SkipReason),
-}
-
-impl From<ApiError> for Refusal {
-    fn from(error: ApiError) -> Self {
-        match error.kind() {
-            ErrorKind::Cancelled => Refusal::Skip(SkipReason::Stopped),
-            _ => Refusal::Failed(error),
-        }
-    }
-}
-
-impl From<SkipReason> for Refusal {
-    fn from(reason: SkipReason) -> Self {
-        Refusal::Skip(reason)
-    }
-}
-
-impl From<NoPermit> for SkipReason {
-    fn from(reason: NoPermit) -> Self {
-        match reason {
-            NoPermit::Cancelled => SkipReason::Stopped,
-            NoPermit::WaitTooLong(wait) => SkipReason::RateLimited(wait.as_secs()),
-        }
-    }
 }
 
 /// Sends the writes of one account.
 pub(super) struct WriteSender<'a, 'o> {
     writer: &'a Writer,
+    account: &'a AccountId,
+    /// Whether the server is known to keep references.
+    keeps_references: bool,
     observer: RefCell<&'a mut ApplyObserver<'o>>,
     records: RefCell<BTreeMap<OperationId, WriteRecord>>,
     /// Reason why no further write is sent; set once.
@@ -150,9 +134,16 @@ pub(super) struct WriteSender<'a, 'o> {
 }
 
 impl<'a, 'o> WriteSender<'a, 'o> {
-    pub(super) fn new(writer: &'a Writer, observer: &'a mut ApplyObserver<'o>) -> Self {
+    pub(super) fn new(
+        writer: &'a Writer,
+        account: &'a AccountId,
+        keeps_references: bool,
+        observer: &'a mut ApplyObserver<'o>,
+    ) -> Self {
         WriteSender {
             writer,
+            account,
+            keeps_references,
             observer: RefCell::new(observer),
             records: RefCell::default(),
             halted: RefCell::default(),
@@ -198,149 +189,153 @@ impl<'a, 'o> WriteSender<'a, 'o> {
         records.get(&operation).cloned().unwrap_or_default()
     }
 
+    /// Describes how live settings differ from those sent. A reference is not compared if none was sent, or if the server keeps none.
+    pub(super) fn mismatch(&self, live: &Fields, sent: &Fields) -> Option<String> {
+        let is_kept = live.reference_id().is_some() || self.keeps_references;
+        let mut fields = field_changes(Kind::Integration, Some(live), Some(sent));
+        fields.retain(|change| {
+            change.field != Field::ReferenceId || sent.reference_id().is_some() && is_kept
+        });
+        (!fields.is_empty()).then(|| not_as_sent(&fields))
+    }
+
     /// Sends an idempotent write, with retries, and runs a check before each attempt. If the outcome is unknown, the check decides whether
     /// the write was applied.
-    pub(super) async fn send_idempotent<B>(
+    pub(super) async fn send_idempotent(
         &self,
-        write: Write<'_>,
-        check: impl AsyncFn(ReadAge) -> Result<Precheck<B>, Refusal>,
-        call: impl AsyncFn(&Writer, SendPermit<'_>, B) -> WriteResult,
-    ) -> Outcome<Option<Integration>> {
-        let unknown = match self.send(write, &check, call).await {
-            Outcome::Unknown(unknown) if unknown.can_be_resolved() => unknown,
-            outcome => return outcome,
+        write: Write,
+        check: impl AsyncFn(ReadAge) -> Result<Precheck, Outcome>,
+    ) -> Result<Option<Integration>, Outcome> {
+        let unknown = match self.send(write, &check).await {
+            Err(Outcome::Unknown(unknown)) if unknown.can_be_resolved() => unknown,
+            sent => return sent,
         };
         let started = Instant::now();
         loop {
+            let is_late = started.elapsed() >= MIN_LOOKUP_TIME;
             match check(ReadAge::New).await {
-                Ok(Precheck::AlreadyDone(done)) => return Outcome::Done(done),
-                Ok(Precheck::Write(..)) if started.elapsed() < MIN_LOOKUP_TIME => {}
-                Ok(Precheck::Write(..)) | Err(_) => return Outcome::Unknown(unknown),
+                Ok(Precheck::AlreadyDone(done)) => return Ok(done),
+                Ok(Precheck::Write(..)) if !is_late => {}
+                Ok(Precheck::Write(..)) | Err(_) => return Err(Outcome::Unknown(unknown)),
             }
             if self.pause(LOOKUP_INTERVAL).await.is_err() {
-                return Outcome::Unknown(unknown);
+                return Err(Outcome::Unknown(unknown));
             }
         }
     }
 
     /// Sends a write, with retries, and runs a check before each attempt.
-    pub(super) async fn send<B>(
+    pub(super) async fn send(
         &self,
-        write: Write<'_>,
-        check: impl AsyncFn(ReadAge) -> Result<Precheck<B>, Refusal>,
-        call: impl AsyncFn(&Writer, SendPermit<'_>, B) -> WriteResult,
-    ) -> Outcome<Option<Integration>> {
+        mut write: Write,
+        check: &impl AsyncFn(ReadAge) -> Result<Precheck, Outcome>,
+    ) -> Result<Option<Integration>, Outcome> {
+        let client = self.writer.client();
         // Error of the first attempt that may have been applied. Only a later success resolves it.
         let mut unknown: Option<ApiError> = None;
-        let client = self.writer.client();
         let mut attempts = Attempts::default();
-        let mut age = ReadAge::Recent;
-        let mut reads = 0;
+        let (mut age, mut reads) = (ReadAge::Recent, 0);
         loop {
-            let (body, read_at) = match check(age).await {
-                Ok(Precheck::AlreadyDone(done)) => return Outcome::Done(done),
-                Ok(Precheck::Write(body, read_at)) => (body, read_at),
-                Err(Refusal::Skip(why)) => return not_sent(unknown, why),
-                Err(Refusal::Failed(error)) => return self.failed(unknown, error),
+            let (request, read_at) = match check(age).await {
+                Ok(Precheck::AlreadyDone(done)) => return Ok(done),
+                Ok(Precheck::Write(request, read_at)) => (request, read_at),
+                Err(outcome) => return Err(self.ended(unknown, outcome)),
             };
             if let Some(why) = self.blocked_by() {
-                return not_sent(unknown, why);
+                return Err(self.ended(unknown, why.into()));
             }
             let permit = match client.acquire_permit(&mut attempts).await {
                 Ok(permit) => permit,
-                Err(why) => return not_sent(unknown, why.into()),
+                Err(why) => return Err(self.ended(unknown, SkipReason::from(why).into())),
             };
             reads += 1;
             if read_at.elapsed() > MAX_READ_AGE && reads < MAX_READS {
                 age = ReadAge::Recent;
                 continue;
             }
-            let error = match self
-                .send_once(write, permit, |writer, permit| call(writer, permit, body))
-                .await
-            {
-                Ok(integration) => return Outcome::Done(integration),
-                Err(Refusal::Skip(why)) => return not_sent(unknown, why),
-                Err(Refusal::Failed(error)) => error,
+            let error = match self.send_once(&mut write, permit, &request).await {
+                Ok(integration) => return Ok(integration),
+                Err(Outcome::Failed(OperationError::Api(error))) => error,
+                Err(outcome) => return Err(self.ended(unknown, outcome)),
             };
             if error.may_have_succeeded() {
                 unknown.get_or_insert_with(|| error.clone());
             }
             match client.wait_before_retry(&mut attempts, &error).await {
                 Ok(true) => {}
-                Ok(false) => return self.failed(unknown, error),
-                Err(why) => return not_sent(unknown, why.into()),
+                Ok(false) => return Err(self.ended(unknown, Outcome::Failed(error.into()))),
+                Err(why) => return Err(self.ended(unknown, SkipReason::from(why).into())),
             }
-            age = ReadAge::New;
-            reads = 0;
+            (age, reads) = (ReadAge::New, 0);
         }
     }
 
-    /// Returns the outcome of a write that is not retried after this error.
-    fn failed<T>(&self, unknown: Option<ApiError>, error: ApiError) -> Outcome<T> {
-        self.halt_after(&error);
-        Outcome::Unknown(match unknown {
-            None => return Outcome::Failed(error.into()),
-            Some(_) if is_of_other_account(&error) => OperationError::unknown(error, None),
-            Some(unknown) => OperationError::unknown(unknown, Some(error.to_string())),
-        })
+    /// Returns the outcome of a write that ends like this. `unknown` is an earlier attempt that may have been applied.
+    fn ended(&self, unknown: Option<ApiError>, outcome: Outcome) -> Outcome {
+        if let Outcome::Failed(OperationError::Api(error)) = &outcome {
+            self.halt_after(error);
+        }
+        let Some(unknown) = unknown else {
+            return outcome;
+        };
+        let then = match outcome {
+            Outcome::Failed(OperationError::Api(error)) if is_of_other_account(&error) => {
+                return Outcome::Unknown(OperationError::unknown(error, None));
+            }
+            Outcome::Failed(error) | Outcome::Unknown(error) => Some(error.to_string()),
+            Outcome::NotAttempted(SkipReason::Stopped) | Outcome::Done(_) => None,
+            Outcome::NotAttempted(reason) => Some(reason.to_string()),
+        };
+        Outcome::Unknown(OperationError::unknown(unknown, then))
     }
 
-    async fn send_once<'w, F: Future<Output = WriteResult>>(
-        &'w self,
-        write: Write<'_>,
-        permit: SendPermit<'w>,
-        call: impl FnOnce(&'w Writer, SendPermit<'w>) -> F,
-    ) -> Result<Option<Integration>, Refusal> {
-        let mut write = write;
+    async fn send_once(
+        &self,
+        write: &mut Write,
+        permit: SendPermit<'_>,
+        request: &WriteRequest,
+    ) -> Result<Option<Integration>, Outcome> {
         write.attempt = self.record(write.operation).sent + 1;
         if self.blocked_by().is_none() {
-            self.notify(ApplyEvent::Sending(&write));
+            self.notify(ApplyEvent::Sending(write));
         }
         // The observer may have failed or canceled the run, also for a concurrent write.
         if let Some(reason) = self.blocked_by() {
-            return Err(Refusal::Skip(reason));
+            return Err(reason.into());
         }
         self.update_record(write.operation, |record| record.sent += 1);
-        let response = call(self.writer, permit).await;
-        let ended = match &response {
-            Ok(response) => Ok(&response.request_ids),
-            Err(error) => Err(error),
-        };
+        let mismatch = |live: &Fields, sent: &Fields| self.mismatch(live, sent);
+        let response = self.writer.send(permit, self.account, request, mismatch);
+        let response = response.await;
+        let created = response
+            .as_ref()
+            .ok()
+            .and_then(|response| response.value.as_ref());
+        let created = created.map(|integration| integration.id);
+        let ended = response.as_ref().map(|response| &response.request_ids);
         self.update_record(write.operation, |record| {
-            let is_rate_limited = |error: &ApiError| *error.kind() == ErrorKind::RateLimited;
+            let is_rate_limited = |error: &ApiError| error.kind == ErrorKind::RateLimited;
             record.rate_limited += u32::from(ended.is_err_and(is_rate_limited));
             record.may_have_written |= ended.map_or_else(ApiError::may_have_succeeded, |_| true);
             record
                 .request_ids
                 .update_from(ended.unwrap_or_else(|error| &error.request_ids));
+            record.responded = created.or(record.responded);
         });
-        let integration = response.as_ref().ok().and_then(|one| one.value.as_ref());
-        write.id = write.id.or(integration.map(|integration| integration.id));
+        let sent = Write {
+            id: write.id.or(created),
+            ..write.clone()
+        };
         // If the observer fails, the write is still applied, but no further one is sent.
-        self.notify(ApplyEvent::Responded(&write, ended));
+        self.notify(ApplyEvent::Responded(&sent, ended));
         match response {
             Ok(response) => Ok(response.value),
-            Err(error) => Err(Refusal::Failed(error)),
+            Err(error) => Err(Outcome::Failed(error.into())),
         }
     }
 
     fn update_record(&self, operation: OperationId, note: impl FnOnce(&mut WriteRecord)) {
         note(self.records.borrow_mut().entry(operation).or_default());
-    }
-}
-
-/// Response to a write, with the integration that it created or updated.
-pub(super) type WriteResult = Result<ApiResponse<Option<Integration>>, ApiError>;
-
-/// Returns the outcome of a write that is not sent (again).
-fn not_sent<T>(unknown: Option<ApiError>, reason: SkipReason) -> Outcome<T> {
-    match unknown {
-        Some(error) => {
-            let then = (reason != SkipReason::Stopped).then(|| reason.to_string());
-            Outcome::Unknown(OperationError::unknown(error, then))
-        }
-        None => Outcome::NotAttempted(reason),
     }
 }
 
@@ -355,8 +350,4 @@ fn affects_every_request(error: &ApiError) -> bool {
             | ErrorKind::UnknownRoute
             | ErrorKind::OtherAccount { .. }
     )
-}
-
-pub(super) fn is_of_other_account(error: &ApiError) -> bool {
-    matches!(error.kind(), ErrorKind::OtherAccount { .. })
 }

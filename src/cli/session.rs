@@ -10,8 +10,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::api::{
-    BaseUrl, CaBundle, Client, ClientOptions, Credentials, NetworkSettings, Proxy, RequestStats,
-    Transport,
+    BaseUrl, Certificate, Client, ClientOptions, Credentials, NetworkSettings, Proxy, RequestStats,
+    Transport, parse_certificates,
 };
 use crate::cli::error::CommandError;
 use crate::cli::flags::{ConnectionArgs, FleetArgs, OneAccountArgs};
@@ -268,7 +268,7 @@ fn network_settings(
             .timeout
             .min(NetworkSettings::default().connect_timeout),
         timeout: connect.timeout,
-        ca_bundle: ca_bundle.map(self::ca_bundle).transpose()?,
+        ca_certificates: ca_bundle.map_or(Ok(Vec::new()), self::ca_certificates)?,
         proxy,
         certificates_from: environment::certificate_variable(),
     })
@@ -287,8 +287,9 @@ pub(crate) fn base_url(connect: &ConnectionArgs) -> Result<BaseUrl, CommandError
 }
 
 /// Reads the file of `--ca-bundle`.
-pub(crate) fn ca_bundle(path: &Path) -> Result<CaBundle, CommandError> {
+pub(crate) fn ca_certificates(path: &Path) -> Result<Vec<Certificate>, CommandError> {
     let context = || format!("--ca-bundle {}", path.display());
     let pem = files::read_file(path, context())?;
-    CaBundle::from_pem(&pem).map_err(CommandError::other(context()))
+    let parsed = parse_certificates(&pem);
+    parsed.map_err(|why| CommandError::error(format_args!("{}: {why}", context())))
 }

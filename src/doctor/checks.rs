@@ -180,7 +180,7 @@ fn rate_limit(probed: &ProbeResults<'_>) -> Option<Finding> {
     let Some(remaining) = probed.metadata.as_ref()?.remaining else {
         return Some(Finding::pass("the API states no limit"));
     };
-    let (requests, seconds) = (remaining.requests, remaining.resets_in.as_secs());
+    let (requests, seconds) = (remaining.0, remaining.1.as_secs());
     let message = format!("{requests} requests left, for {seconds} s");
     Some(match requests < LOW_BUDGET {
         true => Finding::warn(message)

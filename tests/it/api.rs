@@ -14,9 +14,9 @@ use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode, Version};
 use axum::routing::any;
 use riskform::api::{
-    ApiError, Attempts, BaseUrl, CaBundle, Client, ClientEvent, ClientOptions, Credentials,
-    Delivery, ErrorKind, NetworkSettings, Proxy, Reader, RetryPolicy, TokenStatus, Transport,
-    TransportErrorKind,
+    ApiError, Attempts, BaseUrl, Client, ClientEvent, ClientOptions, Credentials, Delivery,
+    ErrorKind, NetworkSettings, Proxy, Reader, RequestIds, RetryPolicy, TokenStatus, Transport,
+    TransportErrorKind, WriteRequest, parse_certificates,
 };
 use riskform::model::account::AccountId;
 use riskform::model::integration::ReferenceId;
@@ -78,6 +78,14 @@ fn within(service: Router) -> Client {
         Transport::in_process(service, Duration::from_secs(30)),
         BaseUrl::default(),
     )
+}
+
+/// Sends a write once.
+async fn write(client: &Client, request: &WriteRequest) -> Result<RequestIds, ApiError> {
+    let (mut attempts, writer, account) = (Attempts::default(), client.writer(), account());
+    let permit = client.acquire_permit(&mut attempts).await.unwrap();
+    let sent = writer.send(permit, &account, request, |_, _| None).await;
+    Ok(sent?.request_ids)
 }
 
 fn envelope(result: &Value) -> String {
@@ -195,7 +203,7 @@ async fn each_endpoint_parses_known_and_unknown_values() {
     let asked = Arc::default();
     let base_url = serve(ten_operations(Arc::clone(&asked))).await;
     let connection = connection(&base_url, settings());
-    let (reader, writer, account) = (connection.reader(), connection.writer(), account());
+    let (reader, account) = (connection.reader(), account());
     let (integration, user) = (INTEGRATION.parse().unwrap(), USER.parse().unwrap());
 
     let behaviors = reader.behaviors(&account).await.unwrap();
@@ -222,31 +230,17 @@ async fn each_endpoint_parses_known_and_unknown_values() {
         .into_iter()
         .map(|(key, behavior)| (key, behavior.fields))
         .collect();
-    let leave = async || {
-        let mut attempts = Attempts::default();
-        connection.acquire_permit(&mut attempts).await.unwrap()
-    };
-    let answer = writer
-        .write_behaviors(leave().await, &account, &written)
-        .await
-        .unwrap();
-    assert_eq!(answer.request_ids.audit_log_id.as_deref(), Some("audit-7"));
-    writer
-        .create_integration(leave().await, &account, &live.fields)
-        .await
-        .unwrap();
-    writer
-        .update_integration(leave().await, &account, integration, &live.fields, |_| None)
-        .await
-        .unwrap();
-    writer
-        .delete_integration(leave().await, &account, integration)
-        .await
-        .unwrap();
-    writer
-        .reset_user(leave().await, &account, user)
-        .await
-        .unwrap();
+    let fields = live.fields.clone();
+    for request in [
+        WriteRequest::Behaviors(written),
+        WriteRequest::Create(fields.clone()),
+        WriteRequest::Update(integration, fields),
+        WriteRequest::Delete(integration),
+        WriteRequest::Reset(user),
+    ] {
+        let ids = write(&connection, &request).await.unwrap();
+        assert_eq!(ids.audit_log_id.as_deref(), Some("audit-7"), "{request:?}");
+    }
 
     let asked = asked.lock().unwrap().join("\n");
     let asked = asked.replace(
@@ -349,15 +343,8 @@ async fn broken_connections_may_have_delivered_the_request() {
     ] {
         let base_url = serve_bytes(answer, then).await;
         let client = connection(&base_url, settings());
-        let writer = client.writer();
-        let leave = client
-            .acquire_permit(&mut Attempts::default())
-            .await
-            .unwrap();
-        let error = writer
-            .reset_user(leave, &account(), USER.parse().unwrap())
-            .await
-            .unwrap_err();
+        let reset = WriteRequest::Reset(USER.parse().unwrap());
+        let error = write(&client, &reset).await.unwrap_err();
         let case = String::from_utf8_lossy(answer);
         assert_eq!(
             transport(&error),
@@ -483,13 +470,8 @@ async fn delete_of_missing_integration_succeeds_with_envelope_only() {
     for (body, succeeds) in [(gone, true), ("<html>nginx</html>".to_owned(), false)] {
         let service = Router::new().fallback(async move || (StatusCode::NOT_FOUND, body));
         let client = within(service);
-        let mut attempts = Attempts::default();
-        let permit = client.acquire_permit(&mut attempts).await;
-        let id = INTEGRATION.parse().unwrap();
-        let writer = client.writer();
-        let (permit, account) = (permit.unwrap(), account());
-        let answer = writer.delete_integration(permit, &account, id).await;
-        assert_eq!(answer.is_ok(), succeeds);
+        let delete = WriteRequest::Delete(INTEGRATION.parse().unwrap());
+        assert_eq!(write(&client, &delete).await.is_ok(), succeeds);
     }
 }
 
@@ -706,7 +688,7 @@ async fn in_process_service_can_simulate_network_errors() {
 #[tokio::test]
 async fn tls_trusts_system_and_bundle_only() {
     let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    let bundle = CaBundle::from_pem(certificate.cert.pem().as_bytes()).unwrap();
+    let bundle = parse_certificates(certificate.cert.pem().as_bytes()).unwrap();
     let base_url = serve_tls(certificate).await.base_url;
 
     let other = NetworkSettings {
@@ -732,7 +714,7 @@ async fn tls_trusts_system_and_bundle_only() {
     );
 
     let trusting = NetworkSettings {
-        ca_bundle: Some(bundle),
+        ca_certificates: bundle,
         ..settings()
     };
     let reader = connection(&base_url, trusting).reader();
@@ -743,7 +725,7 @@ async fn tls_trusts_system_and_bundle_only() {
 async fn http2_requests_share_one_connection() {
     let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let trusting = NetworkSettings {
-        ca_bundle: Some(CaBundle::from_pem(certificate.cert.pem().as_bytes()).unwrap()),
+        ca_certificates: parse_certificates(certificate.cert.pem().as_bytes()).unwrap(),
         ..settings()
     };
     let server = serve_tls(certificate).await;
@@ -881,9 +863,9 @@ fn ca_bundle_needs_valid_certificates_only() {
             Err("in block 1 (line 1): not a CERTIFICATE block"),
         ),
     ] {
-        let bundle = CaBundle::from_pem(pem.as_bytes());
+        let bundle = parse_certificates(pem.as_bytes());
         match (bundle, expected) {
-            (Ok(bundle), Ok(count)) => assert_eq!(bundle.certificates().len(), count, "{pem}"),
+            (Ok(bundle), Ok(count)) => assert_eq!(bundle.len(), count, "{pem}"),
             (Err(error), Err(expected)) => {
                 let error = error.to_string();
                 assert!(error.contains(expected), "{pem}: {error}");

@@ -11,7 +11,7 @@ use axum::http::{Request, Response};
 use http_body_util::Full;
 use riskform::api::{
     ApiError, Attempts, BaseUrl, Client, ClientEvent, ClientOptions, Credentials, ErrorKind,
-    NoPermit, Reader, RetryPolicy, Transport,
+    NoPermit, Reader, RetryPolicy, Transport, WriteRequest,
 };
 use riskform::model::account::AccountId;
 use serde_json::json;
@@ -121,48 +121,30 @@ enum Ask {
     Reset,
 }
 
-async fn ask(connection: &Client, ask: Ask) -> Result<(), ApiError> {
-    let (reader, writer, account) = (connection.reader(), connection.writer(), account());
+async fn ask(client: &Client, ask: Ask) -> Result<(), ApiError> {
+    let (writer, account) = (client.writer(), account());
     let id = INTEGRATION.parse().unwrap();
-    let settings = serde_json::from_value(json!({
+    let fields = json!({
         "integration_type": "Okta", "tenant_url": "https://a.okta.com", "active": true,
-    }))
-    .unwrap();
-    if let Ask::Read = ask {
-        return reader.behaviors(&account).await.map(drop);
-    }
+    });
+    let fields = serde_json::from_value(fields).unwrap();
+    let request = match ask {
+        Ask::Read => return client.reader().behaviors(&account).await.map(drop),
+        Ask::WriteBehaviors => WriteRequest::Behaviors(BTreeMap::new()),
+        Ask::Create => WriteRequest::Create(fields),
+        Ask::Update => WriteRequest::Update(id, fields),
+        Ask::Delete => WriteRequest::Delete(id),
+        Ask::Reset => WriteRequest::Reset(USER.parse().unwrap()),
+    };
     // Like a writer: get a permit, send, and decide on a retry.
     let mut attempts = Attempts::default();
     loop {
-        let leave = connection.acquire_permit(&mut attempts).await.unwrap();
-        let sent = match ask {
-            Ask::Read => unreachable!("it is repeated by the reader"),
-            Ask::WriteBehaviors => {
-                let none = BTreeMap::new();
-                let sent = writer.write_behaviors(leave, &account, &none).await;
-                sent.map(drop)
-            }
-            Ask::Create => {
-                let sent = writer.create_integration(leave, &account, &settings);
-                sent.await.map(drop)
-            }
-            Ask::Update => {
-                let sent = writer.update_integration(leave, &account, id, &settings, |_| None);
-                sent.await.map(drop)
-            }
-            Ask::Delete => {
-                let sent = writer.delete_integration(leave, &account, id);
-                sent.await.map(drop)
-            }
-            Ask::Reset => {
-                let user = USER.parse().unwrap();
-                writer.reset_user(leave, &account, user).await.map(drop)
-            }
-        };
-        let Err(error) = sent else {
+        let permit = client.acquire_permit(&mut attempts).await.unwrap();
+        let sent = writer.send(permit, &account, &request, |_, _| None);
+        let Err(error) = sent.await else {
             return Ok(());
         };
-        if connection.wait_before_retry(&mut attempts, &error).await != Ok(true) {
+        if client.wait_before_retry(&mut attempts, &error).await != Ok(true) {
             return Err(error);
         }
     }

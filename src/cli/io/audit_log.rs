@@ -130,7 +130,7 @@ impl AuditLog {
             account_id,
             operation: write.operation,
             attempt: write.attempt,
-            address: write.addresses,
+            address: &write.addresses,
             action: write.kind,
             integration_id: write.id,
             changes: changes.collect(),

@@ -52,7 +52,7 @@ impl NotifyArgs {
             targets("--notify", &self.urls.join(" "))?
         };
         let certificates = match &fleet.connect.ca_bundle {
-            Some(path) if !targets.is_empty() => session::ca_bundle(path)?.certificates().to_vec(),
+            Some(path) if !targets.is_empty() => session::ca_certificates(path)?,
             Some(_) | None => Vec::new(),
         };
         let proxy = match targets.iter().all(Target::is_local) {

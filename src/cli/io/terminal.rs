@@ -108,7 +108,7 @@ impl Progress {
 }
 
 /// Returns the outcome of an operation for a progress line.
-pub(crate) fn outcome_text<T>(outcome: &Outcome<T>) -> &'static str {
+pub(crate) fn outcome_text(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Done(_) => "done",
         Outcome::Failed(_) => "failed",
