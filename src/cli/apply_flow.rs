@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::anyhow;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
-use jiff::civil::Date;
 
 use crate::apply::{ApplyContext, ApplyEvent, ApplyResult, apply};
 use crate::cli::context::{self, ContextArgs};
-use crate::cli::error::{CommandError, fail_if_single_account, plan_error};
+use crate::cli::error::{CommandError, fail_if_single_account};
 use crate::cli::exit::Exit;
 use crate::cli::flags::FleetArgs;
 use crate::cli::io::audit_log::AuditLog;
@@ -23,12 +22,10 @@ use crate::cli::planner;
 use crate::cli::session::Session;
 use crate::cli::signals;
 use crate::config::export;
-use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::text::{EscapeInvisible, pluralize};
 use crate::plan::{
-    AccountError, AccountPlan, Action, Change, Kind, Options, Purpose, Run,
-    changed_identity_providers, changes_since, live_digest, needs_identity_providers, plan,
-    resolve_identity_providers,
+    AccountError, AccountPlan, Action, Change, Kind, Purpose, Run, changed_identity_providers,
+    changes_since, live_digest, plan, resolve_identity_providers,
 };
 use crate::report::{self, DetailLevel, OutputFormat, json};
 
@@ -39,13 +36,6 @@ pub(crate) enum PlanSource {
     ThisRun,
     /// Reviewed before this run, so any live change is an error.
     SavedPlan,
-}
-
-/// Result of reading the accounts again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum LiveState {
-    Same,
-    Changed,
 }
 
 /// A plan to apply.
@@ -110,10 +100,8 @@ impl ApplyFlow<'_> {
 
     /// Returns the account plans that have changes and are not blocked.
     fn applicable_plans(&self) -> impl Iterator<Item = &AccountPlan> {
-        self.plan
-            .accounts
-            .iter()
-            .filter(|plan| self.is_applied(plan))
+        let accounts = self.plan.accounts.iter();
+        accounts.filter(|plan| self.is_applied(plan))
     }
 
     fn is_applied(&self, plan: &AccountPlan) -> bool {
@@ -132,10 +120,7 @@ impl ApplyFlow<'_> {
         let session = self.session;
         let accounts = std::mem::take(&mut self.plan.accounts);
         self.plan.accounts = stream::iter(accounts)
-            .map(|account| async move {
-                let denied = context::with_current_policies(session, &account).await;
-                denied.unwrap_or(account)
-            })
+            .map(|account| context::with_current_policies(session, account))
             .buffered(self.fleet.parallelism())
             .collect()
             .await;
@@ -161,36 +146,8 @@ impl ApplyFlow<'_> {
     /// Asks for approval. Shows the new plan and asks again if the live state changed during the prompt.
     async fn confirm(&mut self, formats: &Formats) -> Result<(), CommandError> {
         loop {
-            let accounts = match self.plan.accounts.len() {
-                1 => String::new(),
-                _ => format!(
-                    " to {}",
-                    pluralize(self.applicable_plans().count(), "account")
-                ),
-            };
-            let purpose = self
-                .applicable_plans()
-                .find_map(|account| Some(account.options.as_ref()?.purpose));
-            let changes: Vec<&Change> = self
-                .applicable_plans()
-                .flat_map(|account| &account.changes)
-                .collect();
-            let question = match purpose.unwrap_or_default() {
-                Purpose::Destroy
-                    if let [
-                        Change {
-                            kind: Kind::Integration,
-                            ..
-                        },
-                    ] = changes[..] =>
-                {
-                    "Delete this integration?".to_owned()
-                }
-                Purpose::Apply | Purpose::Drift => format!("Apply these changes{accounts}?"),
-                Purpose::Destroy => format!("Destroy these resources{accounts}?"),
-            };
-            terminal::confirm(&question).await?;
-            if self.refresh().await? == LiveState::Same {
+            terminal::confirm(&self.question()).await?;
+            if !self.refresh().await? {
                 return Ok(());
             }
             self.show(formats);
@@ -200,84 +157,97 @@ impl ApplyFlow<'_> {
         }
     }
 
-    /// Reads the accounts with changes again, or all accounts of a saved plan. A live change makes a saved plan stale; otherwise it is a
-    /// warning and the account is planned again. An account that fails is left out.
-    async fn refresh(&mut self) -> Result<LiveState, CommandError> {
-        let (session, source) = (self.session, self.source);
-        let reads: Vec<(usize, Result<RefreshedAccount, AccountError>)> = {
-            let work = self.plan.accounts.iter().enumerate();
-            let work = work.filter(|(_, account)| match self.source {
-                PlanSource::SavedPlan => account.error.is_none(),
-                PlanSource::ThisRun => account.is_applicable(),
-            });
-            let work: Vec<_> = work.collect();
-            let progress = &Progress::reading(work.len(), self.output);
-            let reads = stream::iter(work)
-                .map(|(index, account)| async move {
-                    let read = RefreshedAccount::read(session, source, account).await;
-                    progress.account_done(read.is_err());
-                    (index, read)
-                })
-                .buffered(self.fleet.parallelism())
-                .collect()
-                .await;
-            progress.finish();
-            reads
+    fn question(&self) -> String {
+        let plans: Vec<&AccountPlan> = self.applicable_plans().collect();
+        let accounts = match self.plan.accounts.len() {
+            1 => String::new(),
+            _ => format!(" to {}", pluralize(plans.len(), "account")),
         };
-        let mut since = LiveState::Same;
-        let mut moves = Vec::new();
-        for (index, read) in reads {
-            let account = &mut self.plan.accounts[index];
-            let RefreshedAccount {
-                desired,
-                live,
-                changed_providers,
-            } = match read {
-                Ok(read) => read,
-                Err(error) => {
-                    *account = AccountPlan::failed(account.desired(), error);
-                    continue;
-                }
-            };
-            let label = account.label();
-            if !changed_providers.is_empty() {
-                since = LiveState::Changed;
-                moves.extend(
-                    changed_providers
-                        .iter()
-                        .map(|moved| format!("{label}: {moved}")),
-                );
-            }
-            let live = Arc::new(live);
-            if Some(live_digest(&live)) == account.live_digest && changed_providers.is_empty() {
-                // The rollback file must come from the current live state, not from the saved plan.
-                account.live = Some(live);
-                continue;
-            }
-            since = LiveState::Changed;
-            let moved = changes_since(account.live(), &live);
-            moves.extend(moved.iter().map(|moved| format!("{label}: {moved}")));
-            if source == PlanSource::ThisRun {
-                let (today, options) = plan_inputs(account);
-                let known = account.context.clone().unwrap_or_default();
-                let planned = plan(&desired, &live, &known, today, options);
-                let again = context::add_context(session, self.context, &planned).await;
-                *account = again.unwrap_or(planned);
-            }
+        let mut purposes = plans.iter().map(|plan| plan.planned_with().1.purpose);
+        let is_destroy = purposes.any(|purpose| purpose == Purpose::Destroy);
+        let changes: Vec<&Change> = plans.iter().flat_map(|plan| &plan.changes).collect();
+        match changes[..] {
+            _ if !is_destroy => format!("Apply these changes{accounts}?"),
+            [change] if change.kind == Kind::Integration => "Delete this integration?".to_owned(),
+            _ => format!("Destroy these resources{accounts}?"),
         }
-        match self.source {
-            PlanSource::SavedPlan if since == LiveState::Changed => {
-                Err(CommandError::stale(&moves))
-            }
-            PlanSource::SavedPlan | PlanSource::ThisRun => {
-                for moved in moves {
-                    let moved = EscapeInvisible(&moved);
-                    self.output
-                        .warn(format_args!("changed since the plan: {moved}"));
+    }
+
+    /// Reads the accounts with changes again, or all accounts of a saved plan, and returns true if one changed since the plan. That makes
+    /// a saved plan stale; otherwise it is a warning and the account is planned again. An account that fails is left out.
+    async fn refresh(&mut self) -> Result<bool, CommandError> {
+        let is_read = |account: &AccountPlan| match self.source {
+            PlanSource::SavedPlan => account.error.is_none(),
+            PlanSource::ThisRun => account.is_applicable(),
+        };
+        let accounts = std::mem::take(&mut self.plan.accounts);
+        let total = accounts.iter().filter(|account| is_read(account)).count();
+        let progress = Progress::reading(total, self.output);
+        let (flow, reading) = (&*self, &progress);
+        let refreshed: Vec<(AccountPlan, Option<Vec<String>>)> = stream::iter(accounts)
+            .map(|mut account| async move {
+                if !is_read(&account) {
+                    return (account, None);
                 }
-                Ok(since)
-            }
+                let changes = flow.refresh_account(&mut account).await;
+                reading.account_done(changes.is_err());
+                let changes = changes.unwrap_or_else(|error| {
+                    account = AccountPlan::failed(account.desired(), error);
+                    None
+                });
+                (account, changes)
+            })
+            .buffered(self.fleet.parallelism())
+            .collect()
+            .await;
+        progress.finish();
+        let has_changed = refreshed.iter().any(|(_, changes)| changes.is_some());
+        let mut lines = Vec::new();
+        for (account, changes) in refreshed {
+            let changes = changes.into_iter().flatten();
+            lines.extend(changes.map(|change| format!("{}: {change}", account.label())));
+            self.plan.accounts.push(account);
         }
+        if has_changed && self.source == PlanSource::SavedPlan {
+            return Err(CommandError::stale(&lines));
+        }
+        for line in lines {
+            let line = EscapeInvisible(&line);
+            self.output
+                .warn(format_args!("changed since the plan: {line}"));
+        }
+        Ok(has_changed)
+    }
+
+    /// Reads an account again, and plans it again if it changed and the plan is not a saved one. Returns the changes since the plan, or
+    /// `None` if there are none.
+    async fn refresh_account(
+        &self,
+        account: &mut AccountPlan,
+    ) -> Result<Option<Vec<String>>, AccountError> {
+        let reader = self.session.client(account.desired())?.reader();
+        let mut desired = Arc::clone(account.desired());
+        let (today, options) = account.planned_with();
+        let providers = planner::identity_providers(&reader, &desired).await?;
+        let mut changes = changed_identity_providers(&desired, &providers);
+        if self.source == PlanSource::ThisRun && !changes.is_empty() {
+            let desired = Arc::make_mut(&mut desired);
+            resolve_identity_providers(desired, &providers, options.purpose)?;
+        }
+        let live = Arc::new(reader.live_account(&desired.account_id).await?);
+        if changes.is_empty() && account.live_digest == Some(live_digest(&live)) {
+            // The rollback file must come from the current live state, not from the saved plan.
+            account.live = Some(live);
+            return Ok(None);
+        }
+        let live_changes = changes_since(account.live(), &live);
+        changes.extend(live_changes.iter().map(ToString::to_string));
+        if self.source == PlanSource::ThisRun {
+            let known = account.context.clone().unwrap_or_default();
+            let planned = plan(&desired, &live, &known, today, options);
+            *account = context::add_context(self.session, self.context, planned).await;
+        }
+        Ok(Some(changes))
     }
 
     /// Applies the account plans concurrently. The results are in the order of the plan.
@@ -286,21 +256,14 @@ impl ApplyFlow<'_> {
             return Ok(self.plan.accounts.iter().map(|_| None).collect());
         }
         signals::enter_write_phase()?;
-        let total = self
-            .applicable_plans()
-            .map(|plan| plan.operations.len())
-            .sum();
-        let progress = Progress::applying(total, self.output);
+        let operations = self.applicable_plans().map(|plan| plan.operations.len());
+        let progress = Progress::applying(operations.sum(), self.output);
+        let apply = async |account| match self.is_applied(account) {
+            true => Some(self.apply_one(account, &progress).await),
+            false => None,
+        };
         let applied = stream::iter(&self.plan.accounts)
-            .map(|account| {
-                let progress = &progress;
-                async move {
-                    match self.is_applied(account) {
-                        true => Some(self.apply_one(account, progress).await),
-                        false => None,
-                    }
-                }
-            })
+            .map(apply)
             .buffered(self.fleet.parallelism())
             .collect()
             .await;
@@ -310,14 +273,12 @@ impl ApplyFlow<'_> {
 
     /// Returns the rollback file: one document per account with changes.
     fn rollback_file(&self) -> Result<String, CommandError> {
-        let documents: Result<Vec<String>, _> = self
-            .applicable_plans()
-            .map(|plan| {
-                let creates = plan.count(Action::Create) + plan.count(Action::Replace);
-                let creates = u32::try_from(creates).unwrap_or(u32::MAX);
-                export::previous(plan.desired(), plan.live(), creates).to_yaml()
-            })
-            .collect();
+        let documents = self.applicable_plans().map(|plan| {
+            let creates = plan.count(Action::Create) + plan.count(Action::Replace);
+            let creates = u32::try_from(creates).unwrap_or(u32::MAX);
+            export::previous(plan.desired(), plan.live(), creates).to_yaml()
+        });
+        let documents = documents.collect::<Result<Vec<String>, _>>();
         let documents = documents.map_err(CommandError::other("cannot write the rollback file"))?;
         Ok(documents.join("---\n"))
     }
@@ -347,7 +308,7 @@ impl ApplyFlow<'_> {
             }
             Ok(())
         };
-        let (today, options) = plan_inputs(plan);
+        let (today, options) = plan.planned_with();
         let context = ApplyContext {
             reader: &client.reader(),
             writer: &client.writer(),
@@ -369,53 +330,7 @@ impl ApplyFlow<'_> {
         });
         ci::report_run(self.output, &run);
         fail_if_single_account(&run)?;
-        Ok(Exit::from_run(&run, applied, signals::received()))
+        let ended = signals::received().map(|signal| signal.exit);
+        Ok(Exit::from_run(&run, applied, ended))
     }
-}
-
-/// Live state read before the first write.
-struct RefreshedAccount {
-    /// Desired state, with the current IDs of identity providers. A saved plan keeps its IDs.
-    desired: Arc<DesiredAccount>,
-    live: LiveAccount,
-    /// Identity providers whose ID changed since the plan was made.
-    changed_providers: Vec<String>,
-}
-
-impl RefreshedAccount {
-    async fn read(
-        session: &Session,
-        source: PlanSource,
-        account: &AccountPlan,
-    ) -> Result<Self, AccountError> {
-        let mut desired = Arc::clone(account.desired());
-        let mut changed_providers = Vec::new();
-        if needs_identity_providers(&desired) {
-            let providers = planner::identity_providers(session, &desired).await?;
-            changed_providers = changed_identity_providers(&desired, &providers);
-            if source == PlanSource::ThisRun && !changed_providers.is_empty() {
-                let (_, options) = plan_inputs(account);
-                resolve_identity_providers(
-                    Arc::make_mut(&mut desired),
-                    &providers,
-                    options.purpose,
-                )
-                .map_err(|errors| plan_error(&errors))?;
-            }
-        }
-        let live = planner::read_account(session, &desired).await?;
-        Ok(RefreshedAccount {
-            desired,
-            live,
-            changed_providers,
-        })
-    }
-}
-
-/// Returns the date and the options that an account was planned with.
-fn plan_inputs(account: &AccountPlan) -> (Date, &Options) {
-    let (Some(today), Some(options)) = (account.today, &account.options) else {
-        unreachable!("a planned account keeps the day and the options that it was planned with")
-    };
-    (today, options)
 }

@@ -4,14 +4,12 @@
 
 use clap::Args;
 use jiff::ToSpan;
-use jiff::civil::Date;
 
 use crate::api::{ApiError, ErrorKind, Providers, Reader};
 use crate::cli::error::{self, CommandError};
 use crate::cli::load;
 use crate::cli::session::Session;
 use crate::model::account::{DesiredAccount, GuardMode};
-use crate::model::audit_log::AuditLog;
 use crate::model::context::{Access, Context, FetchError, Fetched};
 use crate::plan::{AccountPlan, Note, Options, affects_levels, plan};
 
@@ -51,76 +49,47 @@ impl ContextArgs {
         accounts: &[DesiredAccount],
         options: &Options,
     ) -> Result<(), CommandError> {
-        if !self.no_context {
+        let mut accounts = accounts.iter();
+        let denying = accounts.find(|account| self.no_context && options.denies_policies(account));
+        let Some(account) = denying else {
             return Ok(());
-        }
-        let deny = |policies: GuardMode| policies == GuardMode::Deny;
-        let by_file = || {
-            let mut accounts = accounts.iter();
-            let denies = accounts.find(|account| deny(account.guards.policies))?;
-            let source = &denies.source;
-            Some(format!("{source} has `guards.policies: deny`"))
         };
-        let denied = match (
-            deny(options.limits.policies),
-            options.overrides.allow_policies,
-        ) {
-            (true, _) => Some("the limits have `guards.policies: deny`".to_owned()),
-            (false, true) => None,
-            (false, false) => by_file(),
+        let denied = match options.limits.policies {
+            GuardMode::Deny => "the limits have".to_owned(),
+            _ => format!("{} has", account.source),
         };
-        match denied {
-            Some(denied) => Err(CommandError::new(
-                error::ErrorKind::Usage,
-                format_args!(
-                    "--no-context cannot be used: {denied}, and this guard needs the Access policies"
-                ),
-            )),
-            None => Ok(()),
-        }
+        Err(CommandError::new(
+            error::ErrorKind::Usage,
+            format_args!(
+                "--no-context cannot be used: {denied} `guards.policies: deny`, and this guard needs the Access policies"
+            ),
+        ))
     }
 }
 
-/// Plans an account again with its Access policies if the changes affect a level. Returns `None` if the policies are not needed or
-/// already known.
+/// Plans an account again with its Access policies if the changes affect a level and the policies are unknown.
 pub(crate) async fn add_context(
     session: &Session,
     arguments: ContextArgs,
-    planned: &AccountPlan,
-) -> Option<AccountPlan> {
-    let (Some(today), Some(options)) = (planned.today, &planned.options) else {
-        return None;
-    };
+    planned: AccountPlan,
+) -> AccountPlan {
     let known = planned.context.as_ref().map(|context| &context.access);
     let is_known = !matches!(known, None | Some(Fetched::Skipped));
-    if arguments.no_context || is_known || !affects_levels(&planned.changes) {
-        return None;
-    }
-    Some(with_policies(session, planned, today, options).await)
+    with_policies(session, planned, !arguments.no_context && !is_known).await
 }
 
 /// Plans an account of a saved plan again with its current Access policies if `policies: deny` holds and the changes affect a level.
-pub(crate) async fn with_current_policies(
-    session: &Session,
-    planned: &AccountPlan,
-) -> Option<AccountPlan> {
-    let (Some(today), Some(options)) = (planned.today, &planned.options) else {
-        return None;
-    };
-    let needed = options.denies_policies(planned.desired()) && affects_levels(&planned.changes);
-    match needed {
-        true => Some(with_policies(session, planned, today, options).await),
-        false => None,
-    }
+pub(crate) async fn with_current_policies(session: &Session, planned: AccountPlan) -> AccountPlan {
+    let options = planned.options.as_ref();
+    let is_needed = options.is_some_and(|options| options.denies_policies(planned.desired()));
+    with_policies(session, planned, is_needed).await
 }
 
-async fn with_policies(
-    session: &Session,
-    planned: &AccountPlan,
-    today: Date,
-    options: &Options,
-) -> AccountPlan {
-    let desired = planned.desired();
+async fn with_policies(session: &Session, planned: AccountPlan, is_needed: bool) -> AccountPlan {
+    if !is_needed || !affects_levels(&planned.changes) {
+        return planned;
+    }
+    let (desired, (today, options)) = (planned.desired(), planned.planned_with());
     let context = Context {
         access: access(session, desired).await,
         ..Context::default()
@@ -130,10 +99,8 @@ async fn with_policies(
 
 /// Reads the Access policies and groups of an account.
 pub(crate) async fn access(session: &Session, desired: &DesiredAccount) -> Fetched<Access> {
-    let access = fetch(session, desired, async |reader| {
-        reader.access(&desired.account_id).await
-    });
-    access.await.map_or_else(Fetched::Failed, Fetched::Loaded)
+    let read = async |reader: Reader| reader.access(&desired.account_id).await;
+    fetch(session, desired, read).await
 }
 
 /// Reads the identity providers of an account.
@@ -141,12 +108,8 @@ pub(crate) async fn identity_providers(
     session: &Session,
     desired: &DesiredAccount,
 ) -> Fetched<Providers> {
-    let providers = fetch(session, desired, async |reader| {
-        reader.identity_providers(&desired.account_id).await
-    });
-    providers
-        .await
-        .map_or_else(Fetched::Failed, Fetched::Loaded)
+    let read = async |reader: Reader| reader.identity_providers(&desired.account_id).await;
+    fetch(session, desired, read).await
 }
 
 /// Adds the attribution to drift. Without drift, the audit log is not read.
@@ -159,49 +122,46 @@ pub(crate) async fn add_attribution(
     if arguments.no_context || !drift.has_drift() {
         return drift;
     }
-    match audit_log(session, drift.desired(), history).await {
-        Ok(log) => drift.attribute(&log),
-        Err(unread) => {
-            let context = drift.context.get_or_insert_default();
-            context.audit_log = Fetched::Failed(unread.clone());
-            drift
-                .notes
-                .insert(0, Note::attribution_unavailable(&unread));
-        }
-    }
-    drift
-}
-
-async fn audit_log(
-    session: &Session,
-    desired: &DesiredAccount,
-    history: HistoryArgs,
-) -> Result<AuditLog, FetchError> {
+    let desired = drift.desired();
     let today = load::today();
     let since = today.saturating_sub(i32::from(history.history).days());
     let before = today.saturating_add(1.day());
     let read = async |reader: Reader| reader.audit_log(&desired.account_id, since, before).await;
-    fetch(session, desired, read).await
+    match fetch(session, desired, read).await {
+        Fetched::Loaded(log) => drift.attribute(&log),
+        Fetched::Failed(unread) => {
+            let note = Note::attribution_unavailable(&unread);
+            drift.notes.insert(0, note);
+            let context = drift.context.get_or_insert_default();
+            context.audit_log = Fetched::Failed(unread);
+        }
+        Fetched::Skipped => {}
+    }
+    drift
 }
 
-/// Reads a part of the context. The error has the missing permission, if there is one.
+/// Reads a part of the context. An error has the missing permission, if there is one.
 async fn fetch<T>(
     session: &Session,
     desired: &DesiredAccount,
     read: impl AsyncFnOnce(Reader) -> Result<T, ApiError>,
-) -> Result<T, FetchError> {
-    let client = session.client(desired).map_err(|error| FetchError {
-        reason: error.message,
-        permission: None,
-    })?;
-    read(client.reader()).await.map_err(|error| FetchError {
-        reason: error.to_string(),
-        permission: match error.kind() {
-            ErrorKind::Permission | ErrorKind::CredentialsOrPermission => {
-                let permission = error.endpoint.permission();
-                permission.map(|permission| permission.as_str().to_owned())
-            }
-            _ => None,
-        },
-    })
+) -> Fetched<T> {
+    let failed = |reason, permission| Fetched::Failed(FetchError { reason, permission });
+    let client = match session.client(desired) {
+        Ok(client) => client,
+        Err(error) => return failed(error.message, None),
+    };
+    match read(client.reader()).await {
+        Ok(part) => Fetched::Loaded(part),
+        Err(error) => {
+            let permission = match error.kind() {
+                ErrorKind::Permission | ErrorKind::CredentialsOrPermission => {
+                    error.endpoint.permission()
+                }
+                _ => None,
+            };
+            let permission = permission.map(|permission| permission.as_str().to_owned());
+            failed(error.to_string(), permission)
+        }
+    }
 }

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use crate::api::{ApiError, ErrorKind as ApiErrorKind, TransportErrorKind};
-use crate::cli::exit::{Exit, Signal};
-use crate::cli::io::environment;
+use crate::api::{ApiError, ErrorKind as ApiErrorKind};
+use crate::cli::exit::Exit;
 use crate::config::diagnostic::Diagnostics;
-use crate::plan::{AccountError, FailureKind, PlanError, Run, describe};
+use crate::plan::{AccountError, FailureKind, Run};
 
 /// Error of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,47 +35,35 @@ pub(crate) enum ErrorKind {
     NoTerminal,
     /// The user did not approve.
     Declined,
-    /// A signal before the first write.
-    Interrupted(Signal),
+    /// A signal before the first write, which determines the exit code.
+    Interrupted(Exit),
     Other,
 }
 
 impl ErrorKind {
-    /// Returns the exit code of a command, an account or an operation with this error.
-    pub(crate) fn exit(self) -> Exit {
+    /// Returns the kind in JSON output and the exit code of a command.
+    fn codes(self) -> (&'static str, Exit) {
         match self {
-            ErrorKind::Usage => Exit::Usage,
-            ErrorKind::Account(
-                FailureKind::Credentials
-                | FailureKind::CredentialsOrPermission
-                | FailureKind::Permission
-                | FailureKind::Entitlement,
-            ) => Exit::Auth,
-            ErrorKind::Stale => Exit::Stale,
-            ErrorKind::Interrupted(signal) => signal.exit(),
-            ErrorKind::Account(FailureKind::Plan | FailureKind::Api | FailureKind::Network)
-            | ErrorKind::NoFile
-            | ErrorKind::Files
-            | ErrorKind::NoSuchUser
-            | ErrorKind::NoTerminal
-            | ErrorKind::Declined
-            | ErrorKind::Other => Exit::Error,
+            ErrorKind::Usage => ("usage", Exit::Usage),
+            ErrorKind::NoFile | ErrorKind::Files => ("files", Exit::Error),
+            ErrorKind::Account(kind) => (kind.as_str(), kind.into()),
+            ErrorKind::Stale => ("stale", Exit::Stale),
+            ErrorKind::NoSuchUser => ("no_such_user", Exit::Error),
+            ErrorKind::NoTerminal => ("no_terminal", Exit::Error),
+            ErrorKind::Declined => ("declined", Exit::Error),
+            ErrorKind::Interrupted(exit) => ("interrupted", exit),
+            ErrorKind::Other => ("error", Exit::Error),
         }
+    }
+
+    /// Returns the exit code of a command with this error.
+    pub(crate) fn exit(self) -> Exit {
+        self.codes().1
     }
 
     /// Returns the kind in JSON output.
     pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            ErrorKind::Usage => "usage",
-            ErrorKind::Files | ErrorKind::NoFile => "files",
-            ErrorKind::Account(kind) => kind.as_str(),
-            ErrorKind::Stale => "stale",
-            ErrorKind::NoSuchUser => "no_such_user",
-            ErrorKind::NoTerminal => "no_terminal",
-            ErrorKind::Declined => "declined",
-            ErrorKind::Interrupted(_) => "interrupted",
-            ErrorKind::Other => "error",
-        }
+        self.codes().0
     }
 }
 
@@ -112,12 +99,6 @@ impl CommandError {
         self
     }
 
-    /// Returns the error for a signal before the first write.
-    pub(crate) fn interrupted(signal: Signal) -> Self {
-        let message = format_args!("interrupted by {signal}; no changes were made");
-        CommandError::new(ErrorKind::Interrupted(signal), message)
-    }
-
     /// Returns the error for a plan that cannot be applied any more, with one sentence per reason.
     pub(crate) fn stale(reasons: &[String]) -> Self {
         let reasons: String = reasons.iter().map(|one| format!("\n  {one}")).collect();
@@ -147,12 +128,6 @@ impl From<AccountError> for CommandError {
     }
 }
 
-impl From<ApiError> for CommandError {
-    fn from(error: ApiError) -> Self {
-        AccountError::from(&error).into()
-    }
-}
-
 impl From<&Diagnostics> for CommandError {
     fn from(diagnostics: &Diagnostics) -> Self {
         CommandError::new(ErrorKind::Files, diagnostics.render())
@@ -173,16 +148,12 @@ pub(crate) fn fail_if_single_account(run: &Run) -> Result<(), CommandError> {
 /// Maximum length of an error with text from elsewhere, such as an unknown key of a saved plan.
 const MAX_ERROR_CHARS: usize = 2_000;
 
-/// Removes the middle of a long text.
+/// Cuts a long text.
 fn shortened(text: String) -> String {
-    let length = text.chars().count();
-    if length <= MAX_ERROR_CHARS {
-        return text;
+    match text.char_indices().nth(MAX_ERROR_CHARS) {
+        Some((at, _)) => format!("{} …", &text[..at]),
+        None => text,
     }
-    let half = MAX_ERROR_CHARS / 2;
-    let start: String = text.chars().take(half).collect();
-    let end: String = text.chars().skip(length - half).collect();
-    format!("{start} … {end}")
 }
 
 impl From<&ApiError> for FailureKind {
@@ -193,55 +164,7 @@ impl From<&ApiError> for FailureKind {
             ApiErrorKind::Permission => FailureKind::Permission,
             ApiErrorKind::Entitlement => FailureKind::Entitlement,
             ApiErrorKind::Transport { .. } => FailureKind::Network,
-            ApiErrorKind::NotFound
-            | ApiErrorKind::UnknownRoute
-            | ApiErrorKind::RateLimited
-            | ApiErrorKind::Rejected
-            | ApiErrorKind::Cancelled
-            | ApiErrorKind::ServerError { .. }
-            | ApiErrorKind::OtherAccount { .. }
-            | ApiErrorKind::UnexpectedResponse { .. } => FailureKind::Api,
+            _ => FailureKind::Api,
         }
-    }
-}
-
-impl From<&ApiError> for AccountError {
-    fn from(error: &ApiError) -> Self {
-        let help = error.help().into_iter().chain(proxy_help(error));
-        let help: Vec<String> = help.collect();
-        AccountError {
-            kind: error.into(),
-            message: error.to_string(),
-            cf_ray: error.request_ids.ray.clone(),
-            help: (!help.is_empty()).then(|| help.join("; ")),
-        }
-    }
-}
-
-impl From<ApiError> for AccountError {
-    fn from(error: ApiError) -> Self {
-        AccountError::from(&error)
-    }
-}
-
-/// Returns a hint at the proxy if the API cannot be reached.
-fn proxy_help(error: &ApiError) -> Option<String> {
-    use TransportErrorKind::{Connect, ProxyRefused, Timeout};
-    match error.transport_failure()? {
-        Connect | ProxyRefused | Timeout if error.base_url.is_https() => {
-            let proxy = environment::proxy_for(error.base_url.as_str())?;
-            Some(format!("check the proxy set in {}", proxy.variable()))
-        }
-        _ => None,
-    }
-}
-
-/// Converts errors of entries to an account error.
-pub(crate) fn plan_error(errors: &[PlanError]) -> AccountError {
-    AccountError {
-        kind: FailureKind::Plan,
-        message: describe(errors),
-        cf_ray: None,
-        help: None,
     }
 }

@@ -1,11 +1,9 @@
 //! Exit codes. `schema/README.md` has the same table.
 
-use std::fmt;
 use std::process::ExitCode;
 
 use crate::apply::{ApplyResult, OperationError, Outcome, ResetResult};
-use crate::cli::error::ErrorKind;
-use crate::plan::{AccountPlan, Format, Run};
+use crate::plan::{AccountPlan, FailureKind, Format, Run};
 
 /// Exit code of a run. The numbers are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,35 +31,31 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// All exit codes in numeric order.
-    pub(crate) const ALL: &[Exit] = &[
-        Exit::Done,
-        Exit::Error,
-        Exit::Changes,
-        Exit::Incomplete,
-        Exit::Stale,
-        Exit::Blocked,
-        Exit::Auth,
-        Exit::Usage,
-        Exit::Interrupted,
-        Exit::Terminated,
+    /// All exit codes and their general meanings, in numeric order.
+    pub(crate) const ALL: [(Exit, &str); 10] = [
+        (Exit::Done, "success"),
+        (Exit::Error, "error, or the plan was not approved"),
+        (
+            Exit::Changes,
+            "changes (plan --detailed-exitcode), drift, or failed checks (audit)",
+        ),
+        (
+            Exit::Incomplete,
+            "some writes were sent, but not all changes were made",
+        ),
+        (
+            Exit::Stale,
+            "the live account changed after the plan was made",
+        ),
+        (Exit::Blocked, "blocked by a guard"),
+        (Exit::Auth, "credentials, permission or entitlement problem"),
+        (Exit::Usage, "invalid command line"),
+        (Exit::Interrupted, "interrupted by Ctrl-C before any write"),
+        (
+            Exit::Terminated,
+            "terminated by SIGTERM or SIGHUP before any write",
+        ),
     ];
-
-    /// Returns the general meaning of the code.
-    pub(crate) const fn meaning(self) -> &'static str {
-        match self {
-            Exit::Done => "success",
-            Exit::Error => "error, or the plan was not approved",
-            Exit::Changes => "changes (plan --detailed-exitcode), drift, or failed checks (audit)",
-            Exit::Incomplete => "some writes were sent, but not all changes were made",
-            Exit::Stale => "the live account changed after the plan was made",
-            Exit::Blocked => "blocked by a guard",
-            Exit::Auth => "credentials, permission or entitlement problem",
-            Exit::Usage => "invalid command line",
-            Exit::Interrupted => "interrupted by Ctrl-C before any write",
-            Exit::Terminated => "terminated by SIGTERM or SIGHUP before any write",
-        }
-    }
 
     /// Returns the numeric code.
     pub(crate) fn code(self) -> u8 {
@@ -82,11 +76,12 @@ impl Exit {
         exits.into_iter().max_by_key(severity).unwrap_or(Exit::Done)
     }
 
-    /// Returns the exit code of a run. `applied` has the results of an apply, in the order of the accounts.
+    /// Returns the exit code of a run. `applied` has the results of an apply, in the order of the accounts; `ended` is the exit code of a
+    /// signal.
     pub(crate) fn from_run(
         run: &Run,
         applied: &[Option<ApplyResult>],
-        ended: Option<Signal>,
+        ended: Option<Exit>,
     ) -> Exit {
         let accounts = run.accounts.iter().enumerate().map(|(index, account)| {
             let applied = applied.get(index).and_then(Option::as_ref);
@@ -102,23 +97,18 @@ impl Exit {
 
     fn from_account(format: Format, account: &AccountPlan, applied: Option<&ApplyResult>) -> Exit {
         if let Some(error) = &account.error {
-            return ErrorKind::Account(error.kind).exit();
-        }
-        if format == Format::Drift {
-            return if account.has_drift() {
-                Exit::Changes
-            } else {
-                Exit::Done
-            };
+            return error.kind.into();
         }
         match applied {
+            None if format == Format::Drift && account.has_drift() => Exit::Changes,
+            None if format == Format::Drift => Exit::Done,
             // `destroy` skips entries with errors.
             Some(applied) if applied.is_complete() && account.errors.is_empty() => Exit::Done,
             Some(applied) if applied.all_operations_done() && !applied.is_complete() => {
                 Exit::Incomplete
             }
             Some(applied) => match applied.first_failure().and_then(OperationError::api_error) {
-                Some(error) => ErrorKind::Account(error.into()).exit(),
+                Some(error) => FailureKind::from(error).into(),
                 None if applied.is_stale() => Exit::Stale,
                 None => Exit::Error,
             },
@@ -130,7 +120,7 @@ impl Exit {
     }
 
     /// Returns the exit code of a reset.
-    pub(crate) fn from_resets(resets: &[ResetResult], ended: Option<Signal>) -> Exit {
+    pub(crate) fn from_resets(resets: &[ResetResult], ended: Option<Exit>) -> Exit {
         let failed = resets.iter().find_map(|reset| match &reset.outcome {
             Outcome::Done(_) => None,
             Outcome::Failed(failure) | Outcome::Unknown(failure) => Some(failure.api_error()),
@@ -138,7 +128,7 @@ impl Exit {
         });
         let exit = match failed {
             None => Exit::Done,
-            Some(Some(error)) => ErrorKind::Account(error.into()).exit(),
+            Some(Some(error)) => FailureKind::from(error).into(),
             Some(None) => Exit::Error,
         };
         let sent = resets.iter().any(|reset| reset.attempts > 0);
@@ -146,10 +136,10 @@ impl Exit {
     }
 
     /// Returns the exit code of a run that sent writes, or was ended by a signal. `wrote` is true if a write may have been applied.
-    fn after_writes(self, sent: bool, wrote: bool, ended: Option<Signal>) -> Exit {
+    fn after_writes(self, sent: bool, wrote: bool, ended: Option<Exit>) -> Exit {
         match ended {
             _ if self == Exit::Done => Exit::Done,
-            Some(signal) if !sent => signal.exit(),
+            Some(signal) if !sent => signal,
             Some(_) => Exit::Incomplete,
             None if wrote => Exit::Incomplete,
             None => self,
@@ -157,37 +147,21 @@ impl Exit {
     }
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        ExitCode::from(exit.code())
-    }
-}
-
-/// Signal that stops the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Signal {
-    Interrupt,
-    Terminate,
-    Hangup,
-}
-
-impl Signal {
-    /// Returns the exit code: 128 plus the signal number. SIGHUP counts as SIGTERM.
-    pub(crate) fn exit(self) -> Exit {
-        match self {
-            Signal::Interrupt => Exit::Interrupted,
-            Signal::Terminate | Signal::Hangup => Exit::Terminated,
+impl From<FailureKind> for Exit {
+    fn from(kind: FailureKind) -> Self {
+        match kind {
+            FailureKind::Credentials
+            | FailureKind::CredentialsOrPermission
+            | FailureKind::Permission
+            | FailureKind::Entitlement => Exit::Auth,
+            FailureKind::Plan | FailureKind::Api | FailureKind::Network => Exit::Error,
         }
     }
 }
 
-impl fmt::Display for Signal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Signal::Interrupt => "Ctrl-C",
-            Signal::Terminate => "SIGTERM",
-            Signal::Hangup => "SIGHUP",
-        })
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit.code())
     }
 }
 
@@ -202,7 +176,7 @@ mod tests {
     use crate::api::RequestIds;
     use crate::apply::{OperationReport, SkipReason};
     use crate::model::context::Context;
-    use crate::plan::{AccountError, FailureKind, OperationId, Options, Purpose, plan};
+    use crate::plan::{AccountError, OperationId, Options, Purpose, plan};
 
     #[test]
     fn most_severe_account_decides() {
@@ -326,7 +300,7 @@ mod tests {
     #[test]
     fn exit_code_of_apply() {
         let changed = || skipped(SkipReason::Changed(String::new()));
-        let term = Some(Signal::Terminate);
+        let term = Some(Exit::Terminated);
         for (states, results, ended, expected) in [
             (&[UNCHANGED][..], vec![None], None, Exit::Done),
             (&[UNCHANGED], vec![None], term, Exit::Done),

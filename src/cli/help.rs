@@ -51,7 +51,7 @@ pub(crate) fn with_help(riskform: Command) -> Command {
         .collect();
     let exits = Exit::ALL.iter();
     let exits: String = exits
-        .map(|exit| exit_line(&exit.code().to_string(), exit.meaning()))
+        .map(|(exit, meaning)| exit_line(&exit.code().to_string(), meaning))
         .collect();
     let mut riskform = riskform
         .help_template(format!(
@@ -129,7 +129,7 @@ mod tests {
         known.sort_unstable();
         assert_eq!(sorted, known);
         for entry in commands() {
-            let codes = Exit::ALL.iter().map(|exit| exit.code().to_string());
+            let codes = Exit::ALL.iter().map(|(exit, _)| exit.code().to_string());
             let codes: Vec<String> = codes.collect();
             for exit in entry.exits {
                 let (code, _) = exit.split_once("  ").unwrap();

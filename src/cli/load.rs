@@ -29,13 +29,6 @@ pub(crate) struct LoadContext {
     pub(crate) allowed_root: AllowedRoot,
 }
 
-/// Declared accounts, and the files that declare them.
-pub(crate) struct LoadedFiles {
-    pub(crate) accounts: Vec<DesiredAccount>,
-    /// Canonical paths.
-    pub(crate) files: Vec<PathBuf>,
-}
-
 impl LoadContext {
     /// Reads the limits from `--limits` or RISKFORM_LIMITS.
     pub(crate) fn of(desired: &DesiredStateArgs, output: &Output) -> Result<Self, CommandError> {
@@ -43,25 +36,27 @@ impl LoadContext {
             Some(file) => Some(file.clone()),
             None => environment::limits_file()?,
         };
-        let limits = match &file {
-            Some(file) => load::load_limits(file).map_err(|found| invalid_files(&found, output))?,
-            None => Limits::default(),
+        let mut context = LoadContext {
+            limits: Arc::default(),
+            allowed_root: environment::allowed_root(desired.paths.root.clone()),
         };
-        file.map_or(Ok(()), |file| output.add_input(&file))?;
-        Ok(LoadContext {
-            limits: Arc::new(limits),
-            allowed_root: allowed_root(desired.paths.root.as_deref()),
-        })
+        if let Some(file) = file {
+            let limits = load::load_limits(&file);
+            context.limits = Arc::new(limits.map_err(|found| invalid_files(&found, output))?);
+            output.add_input(&file)?;
+        }
+        Ok(context)
     }
 
     /// Returns the options for loading files.
-    pub(crate) fn request<'a>(
+    pub(crate) fn options<'a>(
         &'a self,
-        desired: &'a DesiredStateArgs,
+        paths: &'a [PathBuf],
+        account_id: Option<&AccountId>,
     ) -> Result<LoadOptions<'a>, CommandError> {
         Ok(LoadOptions {
-            paths: &desired.paths.paths,
-            account_id: desired.who.account_id.clone(),
+            paths,
+            account_id: account_id.cloned(),
             default_account_id: account_id_from_env()?,
             confinement: &self.allowed_root,
             limits_file: self.limits.source.as_deref(),
@@ -76,28 +71,28 @@ pub(crate) fn load(
     desired: &DesiredStateArgs,
     context: &LoadContext,
     output: &Output,
-) -> Result<LoadedFiles, CommandError> {
-    check_paths(&desired.paths.paths)?;
-    let loaded = load_files(&context.request(desired)?, output)?;
+) -> Result<Checked, CommandError> {
+    let paths = &desired.paths.paths;
+    check_paths(paths)?;
+    let loaded = load_files(
+        &context.options(paths, desired.who.account_id.as_ref())?,
+        output,
+    )?;
     let number = loaded.accounts.len();
     expect(desired, number)?;
     output.verbose(1, format_args!("loaded {}", pluralize(number, "account")));
     Ok(loaded)
 }
 
-fn load_files(request: &LoadOptions<'_>, output: &Output) -> Result<LoadedFiles, CommandError> {
-    let loaded = load::load(request).map_err(|found| invalid_files(&found, output))?;
-    let Checked {
-        accounts,
-        diagnostics: warnings,
-        files,
-    } = loaded;
-    files.iter().try_for_each(|file| output.add_input(file))?;
+fn load_files(options: &LoadOptions<'_>, output: &Output) -> Result<Checked, CommandError> {
+    let loaded = load::load(options).map_err(|found| invalid_files(&found, output))?;
+    let (warnings, mut files) = (&loaded.diagnostics, loaded.files.iter());
+    files.try_for_each(|file| output.add_input(file))?;
     if !warnings.is_empty() {
         output.status(warnings.render_by_rule().trim_end());
-        ci::annotate_diagnostics(output, &warnings);
+        ci::annotate_diagnostics(output, warnings);
     }
-    Ok(LoadedFiles { accounts, files })
+    Ok(loaded)
 }
 
 /// Returns the error for invalid files, and writes the diagnostics to the CI job.
@@ -127,15 +122,11 @@ pub(crate) fn check_paths(paths: &[PathBuf]) -> Result<(), CommandError> {
 
 /// Returns true if the file starts like a saved plan.
 fn is_saved_plan(path: &Path) -> bool {
-    const BEGINNING: u64 = 4096;
-    let mut text = Vec::new();
+    let mut start = [0; 4096];
     let is_file = fs::metadata(path).is_ok_and(|found| found.is_file());
-    let mut read = || File::open(path)?.take(BEGINNING).read_to_end(&mut text);
-    let text = match is_file && read().is_ok() {
-        true => String::from_utf8_lossy(&text),
-        false => return false,
-    };
-    text.trim_start().starts_with('{') && text.contains("\"riskform.saved-plan/")
+    let mut read = || File::open(path)?.read(&mut start);
+    let is_read = is_file && read().is_ok();
+    is_read && String::from_utf8_lossy(&start).contains("\"riskform.saved-plan/")
 }
 
 /// Checks the number of accounts against `--expect-accounts`, which finds missing files such as a directory that was not mounted.
@@ -146,14 +137,6 @@ pub(crate) fn expect(desired: &DesiredStateArgs, found: usize) -> Result<(), Com
             pluralize(found, "account")
         ))),
         Some(_) | None => Ok(()),
-    }
-}
-
-/// Returns the directories that files may be in.
-pub(crate) fn allowed_root(root: Option<&Path>) -> AllowedRoot {
-    AllowedRoot {
-        root: root.map(Path::to_owned),
-        home: std::env::home_dir(),
     }
 }
 
@@ -177,17 +160,15 @@ pub(crate) fn account_id(
     given: Option<&AccountId>,
     is_sandbox: bool,
 ) -> Result<AccountId, CommandError> {
-    match given
-        .cloned()
-        .map_or_else(account_id_from_env, |id| Ok(Some(id)))?
-    {
-        Some(id) => Ok(id),
-        None if is_sandbox => Ok(RECORDED_ACCOUNT.parse().expect("it is an account ID")),
-        None => Err(CommandError::usage(
-            "which account?",
-            format!("set {}, or pass --account-id", environment::ACCOUNT_ID),
-        )),
-    }
+    let id = match given {
+        Some(id) => Some(id.clone()),
+        None => account_id_from_env()?,
+    };
+    let recorded = || RECORDED_ACCOUNT.parse().expect("it is an account ID");
+    id.or_else(|| is_sandbox.then(recorded)).ok_or_else(|| {
+        let help = format!("set {}, or pass --account-id", environment::ACCOUNT_ID);
+        CommandError::usage("which account?", help)
+    })
 }
 
 /// Account of a command that takes no files.
@@ -233,32 +214,32 @@ pub(crate) fn select_account(
     if let Some(id) = account_id_from_env()? {
         return Ok(id.into());
     }
-    let mut accounts = default_accounts(output)?;
-    match accounts.len() {
-        0 => account_id(None, is_sandbox).map(Into::into),
-        1 => Ok(accounts.remove(0).into()),
-        _ => {
-            let mut labels: Vec<&str> = accounts.iter().map(DesiredAccount::label).collect();
-            labels.sort_unstable();
-            let all = match labels.as_slice() {
-                [one, other] => format!("{one} and {other}"),
-                labels => abbreviate_list(labels),
-            };
-            Err(CommandError::usage(
-                format_args!("which account? {} holds {all}", PathArgs::DEFAULT),
-                format!("--account-id {}", labels[0]),
-            ))
-        }
+    match only_account(output)? {
+        Some(desired) => Ok(desired.into()),
+        None => account_id(None, is_sandbox).map(Into::into),
     }
+}
+
+/// Returns the account in `riskform.yaml`, if there is one.
+fn only_account(output: &Output) -> Result<Option<DesiredAccount>, CommandError> {
+    let mut accounts = default_accounts(output)?;
+    let mut labels: Vec<&str> = accounts.iter().map(DesiredAccount::label).collect();
+    labels.sort_unstable();
+    let all = match labels.as_slice() {
+        [] | [_] => return Ok(accounts.pop()),
+        [one, other] => format!("{one} and {other}"),
+        labels => abbreviate_list(labels),
+    };
+    Err(CommandError::usage(
+        format_args!("which account? {} holds {all}", PathArgs::DEFAULT),
+        format!("--account-id {}", labels[0]),
+    ))
 }
 
 /// Returns the accounts in `riskform.yaml`, none if it does not exist.
 pub(crate) fn default_accounts(output: &Output) -> Result<Vec<DesiredAccount>, CommandError> {
     match Path::new(PathArgs::DEFAULT).exists() {
-        true => {
-            let loaded = with_files(PathArgs::DEFAULT, |request| load_files(request, output))??;
-            Ok(loaded.accounts)
-        }
+        true => accounts_in(PathArgs::DEFAULT, |options| load_files(options, output)),
         false => Ok(Vec::new()),
     }
 }
@@ -270,24 +251,24 @@ fn named_account(name: &Name, output: &Output) -> Result<DesiredAccount, Command
         return Ok(account);
     }
     // Other files below the directory may be no desired-state files at all. Only the file that declares the account must be valid.
-    let Checked { accounts, .. } = with_files(".", load::check)?;
+    let accounts = accounts_in(".", |options| Ok(load::check(options)))?;
     let (named, others): (Vec<_>, Vec<_>) = accounts.into_iter().partition(is_named);
     match named.as_slice() {
         [account] => {
-            let loaded = with_files(&account.source, |request| load_files(request, output))??;
-            let mut accounts = loaded.accounts.into_iter();
+            let loaded = accounts_in(&account.source, |options| load_files(options, output))?;
+            let mut accounts = loaded.into_iter();
             Ok(accounts.find(is_named).unwrap_or_else(|| account.clone()))
         }
-        [] => Err(CommandError::usage(
-            format_args!("no file declares an account named {name}"),
-            match others.is_empty() {
-                true => "pass the account's ID".to_owned(),
-                false => {
-                    let labels = others.iter().map(DesiredAccount::label);
-                    format!("the files declare {}", abbreviate_list(labels))
-                }
-            },
-        )),
+        [] => {
+            let labels = abbreviate_list(others.iter().map(DesiredAccount::label));
+            Err(CommandError::usage(
+                format_args!("no file declares an account named {name}"),
+                match others.is_empty() {
+                    true => "pass the account's ID".to_owned(),
+                    false => format!("the files declare {labels}"),
+                },
+            ))
+        }
         [first, ..] => {
             let sources = abbreviate_list(named.iter().map(|account| &account.source));
             Err(CommandError::usage(
@@ -298,15 +279,15 @@ fn named_account(name: &Name, output: &Output) -> Result<DesiredAccount, Command
     }
 }
 
-/// Calls a function with the options for one path and no limits.
-fn with_files<T>(path: &str, read: impl Fn(&LoadOptions<'_>) -> T) -> Result<T, CommandError> {
-    Ok(read(&LoadOptions {
-        paths: &[path.into()],
-        account_id: None,
-        default_account_id: account_id_from_env()?,
-        confinement: &allowed_root(None),
-        limits_file: None,
-        variables: &environment::variable_for_files,
-        today: today(),
-    }))
+/// Loads the accounts of one path without limits.
+fn accounts_in(
+    path: &str,
+    load: impl Fn(&LoadOptions<'_>) -> Result<Checked, CommandError>,
+) -> Result<Vec<DesiredAccount>, CommandError> {
+    let context = LoadContext {
+        limits: Arc::default(),
+        allowed_root: environment::allowed_root(None),
+    };
+    let loaded = load(&context.options(&[path.into()], None)?)?;
+    Ok(loaded.accounts)
 }

@@ -27,6 +27,7 @@ mod help;
 mod io;
 mod load;
 mod next_steps;
+mod notify;
 mod planner;
 mod saved_plan;
 mod session;
@@ -217,7 +218,7 @@ fn dispatch(command: Command, output: &Output) -> Result<Exit, CommandError> {
         tokio::select! {
             biased;
             end = run => end,
-            signal = signals::ended() => Err(CommandError::interrupted(signal)),
+            error = signals::ended() => Err(error),
         }
     })
 }

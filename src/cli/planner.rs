@@ -1,7 +1,8 @@
 //! Reads and plans the accounts concurrently. A failed account does not stop the others.
 
+use crate::api::Reader;
 use crate::cli::context::{self, ContextArgs};
-use crate::cli::error::{CommandError, ErrorKind, plan_error};
+use crate::cli::error::{CommandError, ErrorKind};
 use crate::cli::flags::FleetArgs;
 use crate::cli::io::output::Output;
 use crate::cli::io::terminal::Progress;
@@ -13,7 +14,7 @@ use crate::model::address::Address;
 use crate::model::context::{Context, IdentityProvider};
 use crate::model::text::pluralize;
 use crate::plan::{
-    AccountError, AccountPlan, Commands, Format, Glob, GlobMatch, Options, Run,
+    AccountError, AccountPlan, Format, Glob, GlobMatch, Options, Purpose, Run,
     needs_identity_providers, plan, resolve_identity_providers,
 };
 use futures_util::stream::{self, StreamExt};
@@ -26,20 +27,19 @@ use std::sync::Arc;
 /// Reads and plans accounts.
 pub(crate) struct Planner<'a> {
     session: &'a Session,
-    today: Date,
+    fleet: &'a FleetArgs,
+    /// Date of the plans.
+    pub(crate) today: Date,
     options: &'a Options,
     /// Context to read.
     context: ContextArgs,
-    /// Number of accounts to process at once.
-    parallelism: usize,
     output: &'a Output,
-    commands: Commands,
 }
 
 impl<'a> Planner<'a> {
     /// Creates a planner from the flags and today's date.
     pub(crate) fn new(
-        fleet: &FleetArgs,
+        fleet: &'a FleetArgs,
         context: ContextArgs,
         options: &'a Options,
         session: &'a Session,
@@ -47,29 +47,22 @@ impl<'a> Planner<'a> {
     ) -> Self {
         Planner {
             session,
+            fleet,
             today: load::today(),
             options,
             context,
-            parallelism: fleet.parallelism(),
             output,
-            commands: next_steps::commands(output),
         }
-    }
-
-    /// Returns the day of the plans.
-    pub(crate) fn today(&self) -> Date {
-        self.today
     }
 
     /// Reads and plans every account.
     pub(crate) async fn plan(&self, accounts: Vec<DesiredAccount>) -> Result<Run, CommandError> {
-        let add_context = async |planned| self.add_context(&planned).await.unwrap_or(planned);
-        let accounts = self.each(accounts, add_context).await?;
-        Ok(self.run(Format::Plan, accounts))
+        let accounts = self.each(accounts, async |planned| self.add_context(planned).await);
+        Ok(self.run(Format::Plan, accounts.await?))
     }
 
-    /// Plans again with the Access policies; `None` if they are not needed.
-    pub(crate) async fn add_context(&self, planned: &AccountPlan) -> Option<AccountPlan> {
+    /// Plans again with the Access policies, if they are needed.
+    pub(crate) async fn add_context(&self, planned: AccountPlan) -> AccountPlan {
         context::add_context(self.session, self.context, planned).await
     }
 
@@ -77,7 +70,7 @@ impl<'a> Planner<'a> {
     pub(crate) fn run(&self, format: Format, accounts: Vec<AccountPlan>) -> Run {
         let base_url = self.session.base_url().to_string();
         Run {
-            commands: self.commands.clone(),
+            commands: next_steps::commands(self.output),
             ..Run::new(format, base_url, accounts, Timestamp::now())
         }
     }
@@ -93,44 +86,37 @@ impl<'a> Planner<'a> {
         keep: impl AsyncFn(AccountPlan) -> T,
     ) -> Result<Vec<T>, CommandError> {
         let accounts = self.targeted(accounts);
-        let unnamed = RefCell::new(UnmatchedGlobs::new(&self.options.targets));
-        let unignored = RefCell::new(UnmatchedGlobs::new(&self.options.ignored));
-        let look_at = |planned: &AccountPlan| {
-            unnamed.borrow_mut().look_at(planned);
-            unignored.borrow_mut().look_at(planned);
-        };
-        let (keep, look_at) = (&keep, &look_at);
+        let globs = [&self.options.targets, &self.options.ignored];
+        let unmatched = &RefCell::new(globs.map(|globs| UnmatchedGlobs::new(globs)));
+        let keep = &keep;
         // Unordered, so that a slow account does not delay the others.
         let progress = Progress::reading(accounts.len(), self.output);
         let progress = &progress;
         let mut kept: Vec<(usize, T)> = stream::iter(accounts.into_iter().enumerate())
             .map(|(index, desired)| async move {
                 let planned = self.plan_one(desired).await;
-                look_at(&planned);
+                for globs in unmatched.borrow_mut().iter_mut() {
+                    globs.look_at(&planned);
+                }
                 progress.account_done(planned.error.is_some());
                 (index, keep(planned).await)
             })
-            .buffer_unordered(self.parallelism)
+            .buffer_unordered(self.fleet.parallelism())
             .collect()
             .await;
         progress.finish();
-        if unnamed.borrow().only_unlisted {
-            return Err(CommandError::error(format_args!(
-                "destroy deletes an unlisted integration only by its full address"
-            )));
+        let [targets, ignored] = &*unmatched.borrow();
+        if targets.only_unlisted {
+            let message = "destroy deletes an unlisted integration only by its full address";
+            return Err(CommandError::error(message));
         }
-        if let Some((glob, help)) = unnamed.borrow().first() {
-            let error = CommandError::new(
-                ErrorKind::Usage,
-                format_args!("no resource matches --target {glob}"),
-            );
-            return Err(match help {
-                Some(help) => error.with_help(help),
-                None => error,
-            });
+        if let Some((glob, help)) = targets.first() {
+            let message = format_args!("no resource matches --target {glob}");
+            let error = CommandError::new(ErrorKind::Usage, message);
+            return Err(CommandError { help, ..error });
         }
         // An ignored resource may have been deleted, so this is only a warning.
-        if let Some((glob, help)) = unignored.borrow().first() {
+        if let Some((glob, help)) = ignored.first() {
             let help = help.map_or_else(String::new, |help| format!("; {help}"));
             let warning = format_args!("no resource matches --ignore {glob}{help}");
             self.output.warn(warning);
@@ -154,17 +140,17 @@ impl<'a> Planner<'a> {
         }
     }
 
-    async fn plan_one(&self, desired: DesiredAccount) -> AccountPlan {
-        let mut desired = Arc::new(desired);
-        let planned = match self.read(&mut desired).await {
+    async fn plan_one(&self, mut desired: DesiredAccount) -> AccountPlan {
+        let (today, options) = (self.today, self.options);
+        let planned = match read_account(self.session, &mut desired, options.purpose).await {
             Ok(live) => {
                 let context = Context::default();
                 plan(
-                    &desired,
+                    &Arc::new(desired),
                     &Arc::new(live),
                     &context,
-                    self.today,
-                    self.options,
+                    today,
+                    options,
                 )
             }
             Err(error) => AccountPlan::failed(&desired, error),
@@ -173,39 +159,43 @@ impl<'a> Planner<'a> {
             None => pluralize(planned.changes.len(), "change"),
             Some(error) => error.to_string(),
         };
-        let line = format_args!("{}: {result}", desired.label());
+        let line = format_args!("{}: {result}", planned.label());
         self.output.verbose(1, line);
         planned
     }
-
-    /// Resolves identity provider names to IDs, and reads the live state.
-    async fn read(&self, desired: &mut Arc<DesiredAccount>) -> Result<LiveAccount, AccountError> {
-        if needs_identity_providers(desired) {
-            let providers = identity_providers(self.session, desired).await?;
-            resolve_identity_providers(Arc::make_mut(desired), &providers, self.options.purpose)
-                .map_err(|errors| plan_error(&errors))?;
-        }
-        read_account(self.session, desired).await
-    }
 }
 
-/// Reads the identity providers of an account.
-pub(crate) async fn identity_providers(
+async fn read_account(
     session: &Session,
+    desired: &mut DesiredAccount,
+    purpose: Purpose,
+) -> Result<LiveAccount, AccountError> {
+    read(&session.client(desired)?.reader(), desired, purpose).await
+}
+
+/// Resolves identity provider names to IDs, and reads the live state.
+pub(crate) async fn read(
+    reader: &Reader,
+    desired: &mut DesiredAccount,
+    purpose: Purpose,
+) -> Result<LiveAccount, AccountError> {
+    let providers = identity_providers(reader, desired).await?;
+    resolve_identity_providers(desired, &providers, purpose)?;
+    Ok(reader.live_account(&desired.account_id).await?)
+}
+
+/// Reads the identity providers of an account, if it declares any.
+pub(crate) async fn identity_providers(
+    reader: &Reader,
     desired: &DesiredAccount,
 ) -> Result<Vec<IdentityProvider>, AccountError> {
-    let reader = session.client(desired)?.reader();
-    let read = reader.identity_providers(&desired.account_id).await?;
-    Ok(read.providers)
-}
-
-/// Reads the live state of an account.
-pub(crate) async fn read_account(
-    session: &Session,
-    desired: &DesiredAccount,
-) -> Result<LiveAccount, AccountError> {
-    let reader = session.client(desired)?.reader();
-    Ok(reader.live_account(&desired.account_id).await?)
+    match needs_identity_providers(desired) {
+        true => Ok(reader
+            .identity_providers(&desired.account_id)
+            .await?
+            .providers),
+        false => Ok(Vec::new()),
+    }
 }
 
 /// Globs without a match so far.

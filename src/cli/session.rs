@@ -10,18 +10,18 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::api::{
-    BaseUrl, Certificate, Client, ClientOptions, Credentials, NetworkSettings, Proxy, RequestStats,
-    Transport, parse_certificates,
+    ApiError, BaseUrl, Certificate, Client, ClientOptions, Credentials, NetworkSettings, Proxy,
+    RequestStats, Transport, TransportErrorKind, parse_certificates,
 };
 use crate::cli::error::CommandError;
 use crate::cli::flags::{ConnectionArgs, FleetArgs, OneAccountArgs};
 use crate::cli::io::environment::{self, variable};
-use crate::cli::io::files;
 use crate::cli::io::output::Output;
-use crate::cli::io::terminal::WaitReporter;
-use crate::cli::load::{self, LoadContext, LoadedFiles, SelectedAccount};
+use crate::cli::io::terminal::report_waits;
+use crate::cli::load::{self, LoadContext, SelectedAccount};
 use crate::cli::signals;
-use crate::config::files::AllowedRoot;
+use crate::config::files::{AllowedRoot, MAX_FILE_BYTES};
+use crate::config::load::Checked;
 use crate::model::account::DesiredAccount;
 use crate::model::limits::Limits;
 use crate::model::text::abbreviate_list;
@@ -78,50 +78,52 @@ impl Session {
         output: &Output,
     ) -> Result<(Self, Vec<DesiredAccount>), CommandError> {
         let context = LoadContext::of(&fleet.desired, output)?;
-        let LoadedFiles { accounts, files } = load::load(&fleet.desired, &context, output)?;
-        let mut session = Session::open(&fleet.connect, output)?;
-        session.limits = context.limits;
-        session.allowed_root = context.allowed_root;
-        session.files = files;
+        let Checked {
+            accounts, files, ..
+        } = load::load(&fleet.desired, &context, output)?;
         let variables = accounts
             .iter()
             .filter_map(|account| account.api_token_env.clone());
-        session.unset = variables.filter(|name| variable(name).is_none()).collect();
+        let session = Session {
+            unset: variables.filter(|name| variable(name).is_none()).collect(),
+            limits: context.limits,
+            allowed_root: context.allowed_root,
+            files,
+            ..Session::open(&fleet.connect, output)?
+        };
         Ok((session, accounts))
     }
 
     /// Opens the simulated API or prepares the HTTP client. Sends no request.
     pub(crate) fn open(connect: &ConnectionArgs, output: &Output) -> Result<Self, CommandError> {
-        let network = match connect.sandbox {
-            true => None,
-            false => Some(network_settings(connect, output)?),
-        };
-        let (base_url, transport) = match &network {
-            Some(settings) => (base_url(connect)?, Transport::network(settings.clone())),
-            None => {
-                let sandbox = Sandbox::open(Path::new(SANDBOX_FILE), sandbox::Settings::default())
-                    .map_err(CommandError::other("cannot open the simulated API"))?;
-                let transport = Transport::in_process(sandbox.router(), connect.timeout);
-                (
-                    SANDBOX_BASE_URL.parse().expect("it is a base URL"),
-                    transport,
-                )
-            }
+        let (base_url, network, transport) = if connect.sandbox {
+            let sandbox = Sandbox::open(Path::new(SANDBOX_FILE), sandbox::Settings::default())
+                .map_err(CommandError::other("cannot open the simulated API"))?;
+            let base_url: BaseUrl = SANDBOX_BASE_URL.parse().expect("it is a base URL");
+            let transport = Transport::in_process(sandbox.router(), connect.timeout);
+            (base_url, None, transport)
+        } else {
+            let base_url = base_url(connect)?;
+            let settings = network_settings(connect, base_url.is_https(), output)?;
+            (
+                base_url,
+                Some(settings.clone()),
+                Transport::network(settings),
+            )
         };
         // Plain http is only allowed on loopback, where no limit is known.
         let has_rate_limit = network.is_some() && base_url.is_https();
-        let waits = WaitReporter::new(output);
         Ok(Session {
             limits: Arc::default(),
             files: Vec::new(),
-            allowed_root: load::allowed_root(None),
+            allowed_root: environment::allowed_root(None),
             base_url,
             transport,
             network,
             options: ClientOptions {
                 has_rate_limit,
                 max_requests_per_second: connect.max_requests_per_second,
-                observer: Arc::new(move |event| waits.report(event)),
+                observer: Arc::new(report_waits(output)),
                 stop: signals::listen(output)?,
                 ..ClientOptions::default()
             },
@@ -228,47 +230,70 @@ impl Session {
         ) {
             (CredentialSource::Key, Credentials::api_key(email, key))
         } else {
-            return Err(credentials_error(match self.unset.len() {
+            let message = match self.unset.len() {
                 0 | 1 => format!("{name} is not set"),
                 // The same message for all accounts, so that reports show it once.
                 _ => format!("not set: {}", abbreviate_list(&self.unset)),
-            }));
+            };
+            return Err(AccountError::new(FailureKind::Credentials, message));
         };
-        match credentials {
-            Ok(credentials) => {
-                let credentials = credentials.with_source(&source.to_string());
-                Ok((source, credentials))
-            }
-            Err(error) => Err(credentials_error(format!("invalid {source}: {error}"))),
+        let credentials = credentials.map_err(|error| {
+            let message = format!("invalid {source}: {error}");
+            AccountError::new(FailureKind::Credentials, message)
+        })?;
+        let credentials = credentials.with_source(&source.to_string());
+        Ok((source, credentials))
+    }
+}
+
+impl From<ApiError> for AccountError {
+    fn from(error: ApiError) -> Self {
+        let help = error.help().into_iter().chain(proxy_help(&error));
+        let help: Vec<String> = help.collect();
+        AccountError {
+            kind: (&error).into(),
+            message: error.to_string(),
+            cf_ray: error.request_ids.ray.clone(),
+            help: (!help.is_empty()).then(|| help.join("; ")),
         }
     }
 }
 
-fn credentials_error(message: String) -> AccountError {
-    AccountError {
-        kind: FailureKind::Credentials,
-        message,
-        cf_ray: None,
-        help: None,
+impl From<ApiError> for CommandError {
+    fn from(error: ApiError) -> Self {
+        AccountError::from(error).into()
     }
+}
+
+/// Returns a hint at the proxy if the API cannot be reached.
+fn proxy_help(error: &ApiError) -> Option<String> {
+    use TransportErrorKind::{Connect, ProxyRefused, Timeout};
+    let is_unreachable = matches!(error.transport_failure()?, Connect | ProxyRefused | Timeout);
+    let url = &error.base_url;
+    let proxy = environment::proxy()
+        .ok()?
+        .filter(|proxy| is_unreachable && url.is_https() && proxy.is_used_for(url.as_str()));
+    proxy.map(|proxy| format!("check the proxy set in {}", proxy.variable()))
 }
 
 fn network_settings(
     connect: &ConnectionArgs,
+    is_https: bool,
     output: &Output,
 ) -> Result<NetworkSettings, CommandError> {
-    let proxy = match base_url(connect)?.is_https() {
+    let proxy = match is_https {
         true => environment::proxy()?,
         false => None,
     };
     let ca_bundle = connect.ca_bundle.as_deref();
-    ca_bundle.map_or(Ok(()), |path| output.add_input(path))?;
+    let connect_timeout = NetworkSettings::default().connect_timeout;
     Ok(NetworkSettings {
-        connect_timeout: connect
-            .timeout
-            .min(NetworkSettings::default().connect_timeout),
+        connect_timeout: connect.timeout.min(connect_timeout),
         timeout: connect.timeout,
-        ca_certificates: ca_bundle.map_or(Ok(Vec::new()), self::ca_certificates)?,
+        ca_certificates: match ca_bundle {
+            Some(path) => ca_certificates(path, output)?,
+            None => Vec::new(),
+        },
         proxy,
         certificates_from: environment::certificate_variable(),
     })
@@ -287,9 +312,12 @@ pub(crate) fn base_url(connect: &ConnectionArgs) -> Result<BaseUrl, CommandError
 }
 
 /// Reads the file of `--ca-bundle`.
-pub(crate) fn ca_certificates(path: &Path) -> Result<Vec<Certificate>, CommandError> {
+pub(crate) fn ca_certificates(
+    path: &Path,
+    output: &Output,
+) -> Result<Vec<Certificate>, CommandError> {
     let context = || format!("--ca-bundle {}", path.display());
-    let pem = files::read_file(path, context())?;
+    let pem = output.read_input(path, MAX_FILE_BYTES, context())?;
     let parsed = parse_certificates(&pem);
     parsed.map_err(|why| CommandError::error(format_args!("{}: {why}", context())))
 }

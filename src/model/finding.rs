@@ -160,6 +160,17 @@ pub struct AccountError {
     pub help: Option<String>,
 }
 
+impl AccountError {
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        AccountError {
+            kind,
+            message: message.into(),
+            cf_ray: None,
+            help: None,
+        }
+    }
+}
+
 string_enum! {
     /// Kind of an account error.
     FailureKind {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::model::address::Address;
 use crate::model::context::FetchError;
 use crate::model::field::{Field, FieldValue};
+use crate::model::finding::{AccountError, FailureKind};
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::location::Location;
 use crate::model::open_enum::string_enum;
@@ -288,6 +289,12 @@ impl PlanError {
             .chain(candidates)
             .chain([help])
             .collect()
+    }
+}
+
+impl From<Vec<PlanError>> for AccountError {
+    fn from(errors: Vec<PlanError>) -> Self {
+        AccountError::new(FailureKind::Plan, describe(&errors))
     }
 }
 

@@ -218,6 +218,12 @@ impl AccountPlan {
             .expect("a planned account keeps what it was planned from")
     }
 
+    /// Returns the date and the options that the plan was made with.
+    pub fn planned_with(&self) -> (Date, &Options) {
+        let inputs = self.today.zip(self.options.as_ref());
+        inputs.expect("a planned account keeps what it was planned from")
+    }
+
     /// Says whether nothing differs.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()

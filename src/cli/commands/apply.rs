@@ -15,7 +15,7 @@ use crate::cli::io::formats::{FormatArgs, offer};
 use crate::cli::io::output::Output;
 use crate::cli::load::LoadContext;
 use crate::cli::planner::Planner;
-use crate::cli::saved_plan::{self, ApplyExpectations};
+use crate::cli::saved_plan;
 use crate::cli::session::Session;
 use crate::plan::Purpose;
 use crate::report::OutputFormat::{Json, Markdown, Text};
@@ -91,15 +91,12 @@ async fn run(
     let (audit_log, save_previous) = args.open_files(output)?;
     let (session, source, plan) = match saved {
         Some((file, digest)) => {
-            output.add_input(file)?;
             let mut session = Session::open(&args.fleet.connect, output)?;
             session.limits = LoadContext::of(&args.fleet.desired, output)?.limits;
-            let expected = ApplyExpectations {
-                digest,
-                base_url: &session.base_url().to_string(),
-                account_id: args.fleet.desired.who.account_id.as_ref(),
-            };
-            let plan = saved_plan::read_for_apply(file, &expected)?.plan(&session.limits);
+            let account_id = args.fleet.desired.who.account_id.as_ref();
+            let base_url = session.base_url().to_string();
+            let saved = saved_plan::read_for_apply(file, digest, &base_url, account_id, output)?;
+            let plan = saved.plan(&session.limits);
             let plan = plan.map_err(saved_plan::unusable(file))?;
             (session, PlanSource::SavedPlan, plan)
         }
@@ -133,7 +130,7 @@ impl DestroyArgs {
     ) -> Result<(Option<AuditLog>, RollbackFile), CommandError> {
         let help = "choose another file name: it may be the rollback file of an earlier run";
         let open = |path: &Path| {
-            let file = output.create_new(path, FileMode::OwnerOnly);
+            let file = output.create(path, FileMode::NewPrivate);
             file.map_err(|error| match path.symlink_metadata() {
                 Ok(_) => error.with_help(help),
                 Err(_) => error,

@@ -8,7 +8,7 @@ use futures_util::future::OptionFuture;
 use jiff::Timestamp;
 
 use crate::cli::context::{self, ContextArgs};
-use crate::cli::error::{CommandError, ErrorKind};
+use crate::cli::error::CommandError;
 use crate::cli::evidence;
 use crate::cli::exit::Exit;
 use crate::cli::flags::FleetArgs;
@@ -71,7 +71,7 @@ pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Ex
     Ok(Exit::most_severe(audit.accounts.iter().map(|account| {
         let mut findings = account.findings.iter();
         match &account.error {
-            Some(error) => ErrorKind::Account(error.kind).exit(),
+            Some(error) => error.kind.into(),
             None if findings.clone().any(|one| one.status == CheckStatus::Fail) => Exit::Changes,
             None if findings.any(|one| one.permission.is_some()) => Exit::Auth,
             None => Exit::Done,

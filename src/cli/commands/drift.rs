@@ -10,12 +10,11 @@ use crate::cli::error::{CommandError, fail_if_single_account};
 use crate::cli::evidence;
 use crate::cli::exit::Exit;
 use crate::cli::flags::{FleetArgs, TargetArgs};
-use crate::cli::io::ci;
 use crate::cli::io::formats::{DetailArgs, FormatArgs, Formats, offer};
-use crate::cli::io::notify::NotifyArgs;
 use crate::cli::io::output::Output;
-use crate::cli::load;
+use crate::cli::io::{ci, environment};
 use crate::cli::next_steps::{self, ACCOUNT, CONNECTION, FILES, PATHS};
+use crate::cli::notify::NotifyArgs;
 use crate::cli::planner::Planner;
 use crate::cli::session::Session;
 use crate::model::text::EscapeInvisible;
@@ -53,10 +52,10 @@ pub(crate) async fn run(args: DriftArgs, output: &Output) -> Result<Exit, Comman
     let formats = args.formats.read(output)?;
     let detail = args.detail.read(&formats)?;
     let selection = [args.targets.target.as_slice(), &args.ignored];
-    let notifications = args.notifications.read(&args.fleet, &selection)?;
+    let notifications = args.notifications.read(&args.fleet, &selection, output)?;
     let result = check(&args, &formats, output).await;
     if let Ok((run, metrics)) = &result {
-        let root = load::allowed_root(args.fleet.desired.paths.root.as_deref());
+        let root = environment::allowed_root(args.fleet.desired.paths.root.clone());
         let paths = |file: &str| root.repository_path(file.as_ref());
         let render = |format| report::run(run, format, detail, Some(metrics), &paths);
         // With `-q`, a text without drift is not printed, because cron mails all output.
@@ -97,7 +96,7 @@ async fn check(
     let planner = Planner::new(&args.fleet, args.context, &options, &session, output);
     let shows_states = formats.kinds().any(OutputFormat::shows_states);
     let drift = async |planned: AccountPlan| {
-        let drift = planner.add_context(&planned).await.unwrap_or(planned);
+        let drift = planner.add_context(planned).await;
         let drift = context::add_attribution(&session, args.context, args.history, drift).await;
         match shows_states {
             true => drift,

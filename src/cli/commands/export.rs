@@ -102,7 +102,7 @@ impl ExportArgs {
             .map(|account| async move {
                 let path = directory.join(format!("{}.yaml", account.id));
                 // Existing files are kept: they may have comments and guards that an export lacks.
-                let file = OutputFile::create_new(&path, FileMode::Default)?;
+                let file = OutputFile::create(&path, FileMode::New)?;
                 let document = self.read(session, account).await?;
                 file.finish(document.to_yaml().map_err(CommandError::error)?)?;
                 Ok(path)

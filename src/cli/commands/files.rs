@@ -8,8 +8,8 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::{DesiredStateArgs, PathArgs};
 use crate::cli::io::formats::{FormatArgs, offer};
 use crate::cli::io::output::Output;
-use crate::cli::io::{ci, files};
-use crate::cli::load::{LoadContext, allowed_root, check_paths, expect, invalid_files};
+use crate::cli::io::{ci, environment, files};
+use crate::cli::load::{LoadContext, check_paths, expect, invalid_files};
 use crate::cli::next_steps::{self, ACCOUNT, FILES, PATHS};
 use crate::config::fmt::{Formatted, format, format_input};
 use crate::config::load;
@@ -48,7 +48,7 @@ pub(crate) fn validate(args: &ValidateArgs, output: &Output) -> Result<Exit, Com
     let paths = &args.desired.paths.paths;
     check_paths(paths)?;
     let context = LoadContext::of(&args.desired, output)?;
-    let request = context.request(&args.desired)?;
+    let request = context.options(paths, args.desired.who.account_id.as_ref())?;
     let input = files::read_stdin_if_requested(paths)?;
     let is_file = input.is_none();
     let checked = match input {
@@ -84,7 +84,7 @@ pub(crate) fn fmt(args: &FmtArgs, output: &Output) -> Result<Exit, CommandError>
     let is_input = input.is_some();
     let (files, diagnostics) = match input {
         Some(input) => format_input(input),
-        None => format(&paths.paths, &allowed_root(paths.root.as_deref())),
+        None => format(&paths.paths, &environment::allowed_root(paths.root.clone())),
     };
     for file in &files {
         match file.is_changed() {

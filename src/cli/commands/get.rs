@@ -6,19 +6,20 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
 use crate::api::Client;
-use crate::cli::error::{CommandError, ErrorKind, plan_error};
+use crate::cli::error::{CommandError, ErrorKind};
 use crate::cli::exit::Exit;
 use crate::cli::flags::{ConnectionArgs, OneAccountArgs, PathArgs, level};
 use crate::cli::io::formats::{FormatArgs, offer};
 use crate::cli::io::output::Output;
 use crate::cli::load::{SelectedAccount, default_accounts};
+use crate::cli::planner;
 use crate::cli::session::Session;
 use crate::cli::user_selection::{UserRef, with_email};
 use crate::model::address::{Address, Name};
 use crate::model::behavior::RiskLevel;
 use crate::model::integration::{Integration, ReferenceId, TenantUrl};
 use crate::model::text::abbreviate_list;
-use crate::plan::{Purpose, matches, needs_identity_providers, resolve_identity_providers};
+use crate::plan::{AccountError, Purpose, matches};
 use crate::report::OutputFormat::{Json, Table};
 use crate::report::get::{self, Privacy, UserFilter, Users};
 
@@ -243,16 +244,11 @@ async fn find_integration(
         };
         return Err(CommandError::usage(message, help));
     };
-    if needs_identity_providers(&desired) {
-        let providers = reader.identity_providers(id).await?.providers;
-        resolve_identity_providers(&mut desired, &providers, Purpose::Apply)
-            .map_err(|errors| plan_error(&errors))?;
-    }
-    let live = reader.live_account(id).await?;
+    let live = planner::read(&reader, &mut desired, Purpose::Apply).await?;
     let matches = matches(&desired, &live);
     let address = Address::Integration(name.clone());
     if let Some(error) = matches.errors.iter().find(|one| one.address == address) {
-        return Err(plan_error(std::slice::from_ref(error)).into());
+        return Err(AccountError::from(vec![error.clone()]).into());
     }
     let mut entries = matches.entries.iter();
     let entry = entries.find(|entry| *entry.name == name);

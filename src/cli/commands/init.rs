@@ -42,7 +42,7 @@ pub(crate) async fn run(args: InitArgs, output: &Output) -> Result<Exit, Command
             "pass another path: riskform init PATH",
         ));
     }
-    let file = OutputFile::create_new(&path, FileMode::Default)?;
+    let file = OutputFile::create(&path, FileMode::New)?;
     let (text, content, purpose) = match connect.sandbox || environment::has_credentials() {
         true => {
             let account = load::account_id(who.account_id.as_ref(), connect.sandbox)?;

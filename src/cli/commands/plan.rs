@@ -64,7 +64,7 @@ pub(crate) async fn plan(args: PlanArgs, output: &Output) -> Result<Exit, Comman
     let formats = args.formats.read(output)?;
     let detail = args.detail.read(&formats)?;
     let out = args.out.as_deref();
-    let out = out.map(|file| output.create(file, FileMode::OwnerOnly));
+    let out = out.map(|file| output.create(file, FileMode::ReplacePrivate));
     let out = out.transpose()?;
     let (session, accounts) = Session::with_accounts(&args.fleet, output)?;
     let (purpose, next) = match args.destroy {
@@ -81,7 +81,7 @@ pub(crate) async fn plan(args: PlanArgs, output: &Output) -> Result<Exit, Comman
     ci::report_run(output, &run);
     fail_if_single_account(&run)?;
     if let Some(file) = out {
-        let saved = SavedPlan::new(&run, planner.today(), &options);
+        let saved = SavedPlan::new(&run, planner.today, &options);
         saved_plan::write(file, &run, &saved, output)?;
     } else if run.accounts.iter().any(AccountPlan::is_applicable) {
         let repeated = [PLAN, CONNECTION, ACCOUNT, FILES, PATHS];
@@ -98,8 +98,7 @@ pub(crate) async fn plan(args: PlanArgs, output: &Output) -> Result<Exit, Comman
 pub(crate) fn show(args: &ShowArgs, output: &Output) -> Result<Exit, CommandError> {
     let formats = args.formats.read(output)?;
     let detail = args.detail.read(&formats)?;
-    output.add_input(&args.file)?;
-    let saved = saved_plan::read(&args.file)?.plan(&Arc::default());
+    let saved = saved_plan::read(&args.file, output)?.plan(&Arc::default());
     let run = saved.map_err(saved_plan::unusable(&args.file))?;
     formats.write(output, |format| {
         report::run(&run, format, detail, None, &str::to_owned)

@@ -18,6 +18,7 @@ use crate::cli::io::terminal::{confirm, outcome_text};
 use crate::cli::session::Session;
 use crate::cli::signals;
 use crate::cli::user_selection::{SelectedUsers, UserRef, choose, parse_list};
+use crate::config::files::MAX_FILE_BYTES;
 use crate::model::behavior::RiskLevel;
 use crate::model::text::{abbreviate_list, pluralize};
 use crate::model::user::{UserId, UserRisk};
@@ -112,7 +113,8 @@ pub(crate) async fn run(args: ResetArgs, output: &Output) -> Result<Exit, Comman
     };
     let resets = reset(&client.writer(), &account.id, &users, &mut observe).await;
     output.result(report::reset(&resets));
-    Ok(Exit::from_resets(&resets, signals::received()))
+    let ended = signals::received().map(|signal| signal.exit);
+    Ok(Exit::from_resets(&resets, ended))
 }
 
 /// Reads the users in a file.
@@ -121,8 +123,7 @@ fn read_user_list(path: &Path, output: &Output) -> Result<Vec<UserRef>, CommandE
     let text = if path == Path::new("-") {
         files::read_stdin(&name)?
     } else {
-        output.add_input(path)?;
-        files::read_file(path, &name)?
+        output.read_input(path, MAX_FILE_BYTES, &name)?
     };
     let text = String::from_utf8(text).map_err(CommandError::other(&name))?;
     parse_list(&text).map_err(|wrong| {

@@ -13,10 +13,10 @@ use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 
 use crate::cli::error::CommandError;
-use crate::cli::exit::{Exit, Signal};
+use crate::cli::exit::Exit;
 use crate::cli::io::environment;
 use crate::cli::io::output::Output;
-use crate::cli::signals;
+use crate::cli::signals::{self, Signal};
 use crate::sandbox::{BASE_PATH, DEFAULT_TOKEN, RECORDED_ACCOUNT, Sandbox, Settings};
 
 /// Flags of `sandbox`.
@@ -84,12 +84,12 @@ async fn run_command(
     let mut ended = spawn_blocking(move || child.wait());
     let status = tokio::select! {
         status = &mut ended => status,
-        signal = stop => {
+        received = stop => {
+            let signal = rustix::process::Signal::from_named_raw(received.kind.as_raw_value());
             // The command may have ended already.
             let _ = match signal {
-                Signal::Interrupt => Ok(()),
-                Signal::Terminate => kill_process(process, rustix::process::Signal::TERM),
-                Signal::Hangup => kill_process(process, rustix::process::Signal::HUP),
+                Some(signal) if received.exit != Exit::Interrupted => kill_process(process, signal),
+                _ => Ok(()),
             };
             ended.await
         }

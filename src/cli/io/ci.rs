@@ -11,34 +11,25 @@
 //! Output values are words and numbers of riskform, never text from files or the API.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cli::error::{CommandError, ErrorKind};
 use crate::cli::exit::Exit;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::files;
-use crate::cli::io::output::Output;
+use crate::cli::io::output::{CiState, Output};
 use crate::config::code::Severity;
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
-use crate::doctor::{AuditReport, AuditTotals};
-use crate::model::text::hex;
+use crate::doctor::AuditReport;
+use crate::model::text::{EscapeInvisible, hex};
 use crate::plan::Run;
 use crate::report::{MAX_JOB_SUMMARY_BYTES, audit_markdown, markdown};
-
-/// Result for the CI job, collected during the run.
-#[derive(Debug, Default)]
-pub(crate) struct CiState {
-    outputs: Vec<(String, String)>,
-    diagnostics: Vec<Diagnostic>,
-    /// Whether the summary is already written, including errors of accounts.
-    has_summary: bool,
-}
 
 /// File of variables for GitLab.
 const GITLAB_VARIABLES: &str = "riskform.env";
@@ -47,73 +38,66 @@ const GITLAB_QUALITY: &str = "gl-code-quality-report.json";
 
 /// Writes a result to the CI job. A failed write is a warning and does not change the exit code.
 pub(crate) fn report_run(output: &Output, run: &Run) {
-    report_as_markdown(output, |room| markdown(run, room), || totals(run));
+    if let Some(mut state) = output.ci() {
+        let totals = run.totals();
+        let has_changes = totals.changed_accounts > 0;
+        add_output(&mut state, "has_changes", has_changes);
+        add_members(&mut state, totals);
+        summarize(output, &mut state, |room| markdown(run, room));
+    }
 }
 
 /// Writes an audit to the CI job.
 pub(crate) fn report_audit(output: &Output, audit: &AuditReport) {
-    let totals = || {
-        let AuditTotals {
-            pass,
-            warn,
-            fail,
-            unknown,
-            failed_accounts,
-        } = audit.summary;
-        let counts = [
-            ("pass", pass),
-            ("warn", warn),
-            ("fail", fail),
-            ("unknown", unknown),
-            ("failed_accounts", failed_accounts),
-        ];
-        counts
-            .map(|(name, count)| (name.to_owned(), count.to_string()))
-            .into()
-    };
-    report_as_markdown(output, |room| audit_markdown(audit, room), totals);
-}
-
-/// Writes the Markdown within the remaining size limit, and the totals.
-fn report_as_markdown(
-    output: &Output,
-    markdown: impl FnOnce(usize) -> String,
-    totals: impl FnOnce() -> Vec<(String, String)>,
-) {
-    let Some(mut state) = output.ci() else {
-        return;
-    };
-    if let Some(file) = variable("GITHUB_STEP_SUMMARY") {
-        let file = Path::new(&file);
-        // Earlier commands of the step count toward the limit.
-        let there = file.metadata().map_or(0, |there| there.len());
-        let room =
-            MAX_JOB_SUMMARY_BYTES.saturating_sub(usize::try_from(there).unwrap_or(usize::MAX));
-        append(output, file, &markdown(room));
+    if let Some(mut state) = output.ci() {
+        add_members(&mut state, audit.summary);
+        summarize(output, &mut state, |room| audit_markdown(audit, room));
     }
-    state.outputs = totals();
-    state.has_summary = true;
 }
 
 /// Writes the digest of a saved plan to the CI job.
 pub(crate) fn report_digest(output: &Output, digest: &str) {
     if let Some(mut state) = output.ci() {
-        let digest = ("digest".to_owned(), digest.to_owned());
-        state.outputs.push(digest);
+        add_output(&mut state, "digest", digest);
+    }
+}
+
+fn add_output(state: &mut CiState, name: &str, value: impl ToString) {
+    state.outputs.push((name.to_owned(), value.to_string()));
+}
+
+/// Adds the members of the JSON's `summary` to the outputs.
+fn add_members(state: &mut CiState, summary: impl Serialize) {
+    if let Ok(Value::Object(members)) = serde_json::to_value(summary) {
+        for (name, number) in members {
+            add_output(state, &name, number);
+        }
+    }
+}
+
+/// Writes the step summary, within the remaining size limit.
+fn summarize(output: &Output, state: &mut CiState, markdown: impl FnOnce(usize) -> String) {
+    state.has_summary = true;
+    if let Some(file) = environment::path("GITHUB_STEP_SUMMARY") {
+        // Earlier commands of the step count toward the limit.
+        let used = file.metadata().map_or(0, |found| found.len());
+        let used = usize::try_from(used).unwrap_or(usize::MAX);
+        append(
+            output,
+            &file,
+            &markdown(MAX_JOB_SUMMARY_BYTES.saturating_sub(used)),
+        );
     }
 }
 
 /// Writes file diagnostics to the CI job.
 pub(crate) fn annotate_diagnostics(output: &Output, diagnostics: &Diagnostics) {
-    let Some(mut state) = output.ci() else {
-        return;
-    };
-    if variable(environment::GITHUB_ACTIONS).is_some() {
+    if let Some(mut state) = output.ci() {
         for diagnostic in diagnostics.iter() {
-            output.annotate(annotation(diagnostic));
+            annotate_diagnostic(output, diagnostic);
         }
+        state.diagnostics.extend(diagnostics.iter().cloned());
     }
-    state.diagnostics.extend(diagnostics.iter().cloned());
 }
 
 /// Writes the exit code and the error to the CI job.
@@ -121,115 +105,101 @@ pub(crate) fn report_exit(output: &Output, exit: Exit, error: Option<&CommandErr
     let Some(mut state) = output.ci() else {
         return;
     };
-    state
-        .outputs
-        .push(("exit_code".to_owned(), exit.code().to_string()));
-    if let Some(error) = error
-        && !state.has_summary
-    {
-        summarize(output, &error_markdown(error, exit));
-    }
-    if variable(environment::GITHUB_ACTIONS).is_some()
-        && let Some(error) = error
-        && error.kind != ErrorKind::Files
-    {
-        let message = error.plain_message();
+    add_output(&mut state, "exit_code", exit.code());
+    if let Some(error) = error {
         let help = error.help.as_ref().map(|help| format!("\n{help}"));
-        output.annotate(format!(
-            "::error title=riskform::{}",
-            CommandMessage(&format!("{message}{}", help.unwrap_or_default()))
-        ));
+        let message = error.plain_message() + &help.unwrap_or_default();
+        if !state.has_summary {
+            summarize(output, &mut state, |_| error_markdown(&message, exit));
+        }
+        if error.kind != ErrorKind::Files {
+            annotate(output, "error", &[("title", "riskform")], &message);
+        }
     }
-    if let Some(file) = variable("GITHUB_OUTPUT") {
-        append(
-            output,
-            Path::new(&file),
-            &lines(&state.outputs, str::to_owned),
-        );
+    if let Some(file) = environment::path("GITHUB_OUTPUT") {
+        append(output, &file, &lines(&state, str::to_owned));
     }
     if variable("GITLAB_CI").is_some() {
         let shouted = |name: &str| format!("RISKFORM_{}", name.to_ascii_uppercase());
         let quality = json!(quality(&state.diagnostics)).to_string();
-        let folder = variable("CI_PROJECT_DIR").map_or_else(PathBuf::new, PathBuf::from);
+        let directory = environment::path("CI_PROJECT_DIR").unwrap_or_default();
         for (name, text) in [
-            (GITLAB_VARIABLES, lines(&state.outputs, shouted)),
+            (GITLAB_VARIABLES, lines(&state, shouted)),
             (GITLAB_QUALITY, quality),
         ] {
-            if let Err(error) = files::write(&folder.join(name), text) {
+            if let Err(error) = files::write(&directory.join(name), text) {
                 output.warn(error);
             }
         }
     }
 }
 
-/// Returns the outputs for later steps: the members of the JSON's `summary` and `has_changes`.
-fn totals(run: &Run) -> Vec<(String, String)> {
-    let totals = run.totals();
-    let has_changes = totals.changed_accounts > 0;
-    let mut outputs = vec![("has_changes".to_owned(), has_changes.to_string())];
-    if let Ok(Value::Object(members)) = serde_json::to_value(totals) {
-        let members = members.into_iter();
-        outputs.extend(members.map(|(name, number)| (name, number.to_string())));
-    }
-    outputs
-}
-
 /// Returns one `name=value` per line.
-fn lines(outputs: &[(String, String)], name: impl Fn(&str) -> String) -> String {
-    let lines = outputs.iter();
+fn lines(state: &CiState, name: impl Fn(&str) -> String) -> String {
+    let lines = state.outputs.iter();
     lines
         .map(|(what, value)| format!("{}={value}\n", name(what)))
         .collect()
 }
 
-/// Returns an error as Markdown. The message is escaped HTML, because it may contain any text.
-fn error_markdown(error: &CommandError, exit: Exit) -> String {
-    let message = error.plain_message();
-    let help = error.help.as_ref().map(|help| format!("\n\n{help}"));
-    let text = format!("{}{}", message.trim_end(), help.unwrap_or_default())
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        // A blank line would end the HTML block.
-        .replace("\n\n", "\n&#8203;\n");
-    format!(
-        "### riskform: nothing was done (exit {})\n\n<pre><code>{text}</code></pre>\n\n",
-        exit.code()
-    )
+/// Returns an error as Markdown. The message is an indented block of code, because it may contain any text.
+fn error_markdown(message: &str, exit: Exit) -> String {
+    let lines = message.lines();
+    let lines: String = lines
+        .map(|line| format!("    {}\n", EscapeInvisible(line)))
+        .collect();
+    let code = exit.code();
+    format!("### riskform: nothing was done (exit {code})\n\n{lines}\n")
 }
 
 /// Annotates a file that is not formatted.
 pub(crate) fn annotate_unformatted(output: &Output, path: &Path) {
-    if output.ci().is_some() && variable(environment::GITHUB_ACTIONS).is_some() {
-        let file = repository_path(&path.to_string_lossy(), variable("GITHUB_WORKSPACE"));
-        output.annotate(format!(
-            "::error file={},title=fmt::not formatted; run `riskform fmt`",
-            CommandProperty(&file)
-        ));
+    if output.ci().is_some() {
+        let file = repository_path(path);
+        let message = "not formatted; run `riskform fmt`";
+        annotate(
+            output,
+            "error",
+            &[("file", &file), ("title", "fmt")],
+            message,
+        );
     }
 }
 
-/// Returns a diagnostic as a GitHub workflow command, shown at its line.
-fn annotation(diagnostic: &Diagnostic) -> String {
+/// Annotates the line of a diagnostic.
+fn annotate_diagnostic(output: &Output, diagnostic: &Diagnostic) {
     let command = match diagnostic.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
     };
     let place = &diagnostic.primary.place;
-    let file = repository_path(&place.file, variable("GITHUB_WORKSPACE"));
-    let mut properties = format!("file={}", CommandProperty(&file));
+    let mut properties = vec![("file", repository_path(Path::new(&*place.file)))];
     if let Some(region) = &place.region {
-        properties.push_str(&format!(
-            ",line={},col={},endColumn={}",
-            region.line, region.column, region.end_column
-        ));
+        properties.push(("line", region.line.to_string()));
+        properties.push(("col", region.column.to_string()));
+        properties.push(("endColumn", region.end_column.to_string()));
     }
-    let rule = diagnostic.rule.to_string();
-    format!(
-        "::{command} {properties},title={}::{}",
-        CommandProperty(&rule),
-        CommandMessage(&words(diagnostic))
-    )
+    properties.push(("title", diagnostic.rule.to_string()));
+    let properties = properties.iter().map(|(name, value)| (*name, &**value));
+    let properties: Vec<_> = properties.collect();
+    annotate(output, command, &properties, &words(diagnostic));
+}
+
+/// Prints a workflow command, if GitHub Actions reads it.
+fn annotate(output: &Output, command: &str, properties: &[(&str, &str)], message: &str) {
+    // The runner finds the older `##[` form anywhere in a line.
+    let escape = |text: &str| {
+        let text = text.replace("##[", "#\\u{23}[").replace('%', "%25");
+        text.replace('\r', "%0D").replace('\n', "%0A")
+    };
+    let properties = properties.iter().map(|(name, value)| {
+        let value = escape(value).replace(':', "%3A").replace(',', "%2C");
+        format!("{name}={value}")
+    });
+    let properties = properties.collect::<Vec<_>>().join(",");
+    if variable(environment::GITHUB_ACTIONS).is_some() {
+        output.annotate(format!("::{command} {properties}::{}", escape(message)));
+    }
 }
 
 fn words(diagnostic: &Diagnostic) -> String {
@@ -240,14 +210,10 @@ fn words(diagnostic: &Diagnostic) -> String {
         .join("\n")
 }
 
-/// Returns the path relative to the repository root if the file is inside it.
-fn repository_path(file: &str, root: Option<String>) -> String {
-    let absolute = std::path::absolute(file);
-    let within = absolute.iter().zip(&root).find_map(|(path, root)| {
-        let within = path.strip_prefix(root).ok()?;
-        Some(within.to_string_lossy().into_owned())
-    });
-    within.unwrap_or_else(|| file.trim_start_matches("./").to_owned())
+/// Returns the path of a file relative to its repository. Without a `.git`, that is the job's directory.
+fn repository_path(file: &Path) -> String {
+    let mut roots = ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"].into_iter();
+    environment::allowed_root(roots.find_map(environment::path)).repository_path(file)
 }
 
 /// Returns diagnostics for GitLab. Fingerprints do not depend on line numbers.
@@ -255,7 +221,7 @@ fn quality(diagnostics: &[Diagnostic]) -> Vec<Value> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let report = diagnostics.iter().map(|diagnostic| {
         let place = &diagnostic.primary.place;
-        let path = repository_path(&place.file, variable("CI_PROJECT_DIR"));
+        let path = repository_path(Path::new(&*place.file));
         let rule = diagnostic.rule.to_string();
         let identity = format!("{rule}\n{path}\n{}", diagnostic.message);
         let times = seen.entry(identity.clone()).or_default();
@@ -278,40 +244,10 @@ fn quality(diagnostics: &[Diagnostic]) -> Vec<Value> {
     report.collect()
 }
 
-/// Message of a workflow command.
-struct CommandMessage<'a>(&'a str);
-
-impl fmt::Display for CommandMessage<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The runner finds the older `##[` form anywhere in a line.
-        let text = self.0.replace("##[", "#\\u{23}[").replace('%', "%25");
-        f.write_str(&text.replace('\r', "%0D").replace('\n', "%0A"))
-    }
-}
-
-/// Property of a workflow command.
-struct CommandProperty<'a>(&'a str);
-
-impl fmt::Display for CommandProperty<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = CommandMessage(self.0).to_string();
-        f.write_str(&text.replace(':', "%3A").replace(',', "%2C"))
-    }
-}
-
-fn summarize(output: &Output, markdown: &str) {
-    if let Some(file) = variable("GITHUB_STEP_SUMMARY") {
-        append(output, Path::new(&file), markdown);
-    }
-}
-
 /// Appends, because earlier commands of the step may have written to the file.
 fn append(output: &Output, file: &Path, text: &str) {
-    let written = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(file)
-        .and_then(|mut file| file.write_all(text.as_bytes()));
+    let file_options = OpenOptions::new().append(true).create(true).open(file);
+    let written = file_options.and_then(|mut file| file.write_all(text.as_bytes()));
     if let Err(error) = written {
         output.warn(format_args!("cannot write {}: {error}", file.display()));
     }

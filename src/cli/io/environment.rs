@@ -7,6 +7,7 @@ use wildmatch::WildMatch;
 
 use crate::api::Proxy;
 use crate::cli::error::CommandError;
+use crate::config::files::AllowedRoot;
 
 /// Returns a variable. An empty one counts as not set, because shells and CI systems unset variables that way.
 pub(crate) fn variable(name: &str) -> Option<String> {
@@ -44,12 +45,6 @@ pub(crate) fn proxy() -> Result<Option<Proxy>, CommandError> {
     Ok(first)
 }
 
-/// Returns the proxy for requests to a URL.
-pub(crate) fn proxy_for(url: &str) -> Option<Proxy> {
-    let proxy = proxy().ok()?;
-    proxy.filter(|proxy| proxy.is_used_for(url))
-}
-
 /// Returns the variable that replaces the system's CA certificates, if set.
 pub(crate) fn certificate_variable() -> Option<&'static str> {
     let mut names = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter();
@@ -71,11 +66,12 @@ pub(crate) fn check_utf8() -> Result<(), CommandError> {
         let is_read = globs.iter().any(|glob| glob.matches(name));
         (is_read && value.to_str().is_none()).then(|| name.to_owned())
     });
-    broken.map_or(Ok(()), |name| {
-        Err(CommandError::error(format_args!(
+    match broken {
+        Some(name) => Err(CommandError::error(format_args!(
             "{name} is not valid UTF-8"
-        )))
-    })
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Returns the path in RISKFORM_LIMITS. An empty one is an error, so that a mistake does not switch the limits off.
@@ -93,6 +89,14 @@ pub(crate) fn limits_file() -> Result<Option<PathBuf>, CommandError> {
 pub(crate) fn path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os(name).filter(|path| !path.is_empty());
     path.map(PathBuf::from)
+}
+
+/// Returns the directories that files may be in. `root` replaces the repository of each file.
+pub(crate) fn allowed_root(root: Option<PathBuf>) -> AllowedRoot {
+    AllowedRoot {
+        root,
+        home: std::env::home_dir(),
+    }
 }
 
 /// Returns the user who runs riskform: from the CI system, else the local user name or number.

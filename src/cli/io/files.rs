@@ -18,22 +18,15 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
-use crate::cli::error::{CommandError, ErrorKind};
-use crate::cli::io::output::write_all;
+use crate::cli::error::CommandError;
 use crate::config::files::MAX_FILE_BYTES;
 
 /// Reads input completely. `name` starts the message of an error.
-///
-/// # Errors
-///
-/// Also returned for more than `max` bytes.
-pub(crate) fn read(
-    input: impl Read,
-    max: u64,
-    name: impl fmt::Display,
-) -> Result<Vec<u8>, CommandError> {
+fn read(input: impl Read, max: u64, name: impl fmt::Display) -> Result<Vec<u8>, CommandError> {
     let mut bytes = Vec::new();
     match input.take(max + 1).read_to_end(&mut bytes) {
         Err(error) => Err(CommandError::other(name)(error)),
@@ -45,102 +38,96 @@ pub(crate) fn read(
     }
 }
 
-/// Reads a file completely, up to [`MAX_FILE_BYTES`].
-pub(crate) fn read_file(path: &Path, name: impl fmt::Display) -> Result<Vec<u8>, CommandError> {
+/// Reads a file of at most `max` bytes completely. `name` starts the message of an error.
+pub(crate) fn read_file(
+    path: &Path,
+    max: u64,
+    name: impl fmt::Display,
+) -> Result<Vec<u8>, CommandError> {
     let file = File::open(path).map_err(CommandError::other(&name))?;
-    read(file, MAX_FILE_BYTES, name)
+    read(file, max, name)
 }
 
-/// Reads standard input completely.
+/// Reads standard input completely, up to [`MAX_FILE_BYTES`].
 pub(crate) fn read_stdin(name: impl fmt::Display) -> Result<Vec<u8>, CommandError> {
     read(io::stdin().lock(), MAX_FILE_BYTES, name)
 }
 
 /// Reads standard input if the path is `-`, for `fmt -` and `validate -` in editors and hooks.
 pub(crate) fn read_stdin_if_requested(paths: &[PathBuf]) -> Result<Option<Vec<u8>>, CommandError> {
-    if !paths.iter().any(|path| path == Path::new("-")) {
-        return Ok(None);
+    match paths {
+        [path] if path == Path::new("-") => read_stdin("cannot read standard input").map(Some),
+        paths if paths.iter().any(|path| path == Path::new("-")) => Err(CommandError::usage(
+            "`-` (standard input) cannot be combined with files",
+            "pass only `-`, or only files",
+        )),
+        _ => Ok(None),
     }
-    if paths.len() > 1 {
-        let message = "`-` (standard input) cannot be combined with files";
-        return Err(CommandError::new(ErrorKind::Usage, message));
-    }
-    read_stdin("cannot read standard input").map(Some)
 }
 
-/// Files that a run reads and writes. Devices and pipes are not in it.
+/// Files that a run reads and writes.
 #[derive(Debug, Default)]
-pub(crate) struct RunFiles(Vec<RunFile>);
-
-#[derive(Debug)]
-struct RunFile {
-    id: FileId,
-    path: PathBuf,
-    is_output: bool,
-}
-
-/// Identity of a file, however its path is written.
-#[derive(Debug, PartialEq, Eq)]
-enum FileId {
-    /// Device and inode of an existing file.
-    Existing(u64, u64),
-    /// Path of a new file in its directory, with links resolved.
-    New(PathBuf),
-}
-
-impl FileId {
-    fn of(path: &Path) -> Option<Self> {
-        match fs::metadata(path) {
-            Ok(found) if found.is_file() => Some(FileId::Existing(found.dev(), found.ino())),
-            Ok(_) => None,
-            Err(_) => {
-                let folder = parent(path).canonicalize().ok()?;
-                Some(FileId::New(folder.join(path.file_name()?)))
-            }
-        }
-    }
+pub(crate) struct RunFiles {
+    inputs: Vec<PathBuf>,
+    outputs: Vec<PathBuf>,
 }
 
 impl RunFiles {
     /// Adds a file. It must not be an output in addition to anything else.
     pub(super) fn add(&mut self, path: &Path, is_output: bool) -> Result<(), CommandError> {
-        let id = FileId::of(path);
-        let known = self.0.iter().find(|file| Some(&file.id) == id.as_ref());
-        match known {
-            Some(other) if other.is_output || is_output => {
-                let what = match other.is_output && is_output {
-                    true => "two outputs of this run are",
-                    false => "an input and an output of this run are",
-                };
-                let (other, path) = (other.path.display(), path.display());
-                let message = format_args!("{what} one file: {other} and {path}");
-                Err(CommandError::error(message).with_help("write to another file"))
-            }
-            Some(_) => Ok(()),
-            None => {
-                self.insert(path, is_output);
-                Ok(())
-            }
+        let id = identity(path);
+        let is_same = |other: &&PathBuf| id.is_some() && identity(other) == id;
+        let output = self.outputs.iter().find(is_same);
+        let other = match is_output {
+            true => output.or_else(|| self.inputs.iter().find(is_same)),
+            false => output,
+        };
+        if let Some(other) = other {
+            let what = match is_output && output.is_some() {
+                true => "two outputs of this run are",
+                false => "an input and an output of this run are",
+            };
+            let (other, path) = (other.display(), path.display());
+            let message = format_args!("{what} one file: {other} and {path}");
+            return Err(CommandError::error(message).with_help("write to another file"));
         }
-    }
-
-    /// Adds a file without a check.
-    pub(super) fn insert(&mut self, path: &Path, is_output: bool) {
-        self.0.extend(FileId::of(path).map(|id| RunFile {
-            id,
-            path: path.to_owned(),
-            is_output,
-        }));
+        let files = match is_output {
+            true => &mut self.outputs,
+            false => &mut self.inputs,
+        };
+        files.push(path.to_owned());
+        Ok(())
     }
 }
 
-/// Permissions of a written file.
+/// Returns the device and inode of a file, or the path of a new one with links resolved. Devices and pipes have no identity.
+fn identity(path: &Path) -> Option<Result<(u64, u64), PathBuf>> {
+    match fs::metadata(path) {
+        Ok(found) => found.is_file().then(|| Ok((found.dev(), found.ino()))),
+        Err(_) => {
+            let directory = parent(path).canonicalize().ok()?;
+            Some(Err(directory.join(path.file_name()?)))
+        }
+    }
+}
+
+/// Treatment of an existing file, and permissions of a written one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileMode {
-    /// Those of the existing file, else the default permissions of the umask.
-    Default,
-    /// Readable and writable only by the owner.
-    OwnerOnly,
+    /// Replaces a file and keeps its permissions. The umask applies to a new one.
+    Replace,
+    /// Replaces a file. Only the owner can read the new one.
+    ReplacePrivate,
+    /// The file must not exist, neither when it is opened nor when it is complete. The umask applies.
+    New,
+    /// The same, and only the owner can read the file.
+    NewPrivate,
+}
+
+impl FileMode {
+    fn is_new(self) -> bool {
+        matches!(self, FileMode::New | FileMode::NewPrivate)
+    }
 }
 
 /// Temporary files of the process, also those that no longer exist. Signals concern the whole process, so this is global.
@@ -158,8 +145,7 @@ pub(crate) fn remove_temporary_files() {
 #[derive(Debug)]
 pub(crate) struct OutputFile {
     path: PathBuf,
-    /// Whether it replaces an existing file.
-    replace: bool,
+    mode: FileMode,
     content: OutputContent,
 }
 
@@ -172,27 +158,21 @@ enum OutputContent {
 }
 
 impl OutputFile {
-    /// Opens a file that replaces an existing one.
+    /// Opens a file to write later.
     pub(crate) fn create(path: &Path, mode: FileMode) -> Result<Self, CommandError> {
-        Self::open(path, mode, true).map_err(|error| write_error(path, error))
-    }
-
-    /// Opens a file that must not exist, neither now nor when it is complete.
-    pub(crate) fn create_new(path: &Path, mode: FileMode) -> Result<Self, CommandError> {
-        Self::open(path, mode, false).map_err(|error| write_error(path, error))
-    }
-
-    fn open(path: &Path, mode: FileMode, replace: bool) -> io::Result<Self> {
-        let content = match open_stream(path)? {
-            Some(stream) => OutputContent::Stream(stream),
-            None if !replace && path.symlink_metadata().is_ok() => return Err(already_exists()),
-            None => OutputContent::File(temporary(path, mode)?),
+        let open = || {
+            Ok(match open_stream(path)? {
+                Some(stream) => OutputContent::Stream(stream),
+                None if mode.is_new() && path.symlink_metadata().is_ok() => {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                None => OutputContent::File(temporary(path, mode)?),
+            })
         };
-        let path = path.to_owned();
         Ok(OutputFile {
-            path,
-            replace,
-            content,
+            content: open().map_err(write_error(path))?,
+            path: path.to_owned(),
+            mode,
         })
     }
 
@@ -208,7 +188,7 @@ impl OutputFile {
 
     /// Writes the content and gives the file its name.
     pub(crate) fn finish(self, content: impl AsRef<[u8]>) -> Result<(), CommandError> {
-        let path = &self.path;
+        let (path, mode) = (&self.path, self.mode);
         let finish = || match self.content {
             OutputContent::Stream(stream) => match write_all(stream, content.as_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -217,23 +197,20 @@ impl OutputFile {
             OutputContent::File(mut file) => {
                 file.write_all(content.as_ref())?;
                 file.as_file().sync_all()?;
-                let named = match self.replace {
-                    true => file.persist(path),
-                    false => file.persist_noclobber(path),
+                let named = match mode.is_new() {
+                    true => file.persist_noclobber(path),
+                    false => file.persist(path),
                 };
-                named.map(drop).map_err(|error| match error.error.kind() {
-                    io::ErrorKind::AlreadyExists => already_exists(),
-                    _ => error.error,
-                })
+                named.map(drop).map_err(|error| error.error)
             }
         };
-        finish().map_err(|error| write_error(path, error))
+        finish().map_err(write_error(path))
     }
 }
 
 /// Writes a file.
 pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), CommandError> {
-    OutputFile::create(path, FileMode::Default)?.finish(content)
+    OutputFile::create(path, FileMode::Replace)?.finish(content)
 }
 
 /// Target of appended lines.
@@ -266,7 +243,7 @@ impl AppendTarget {
                 is_stream,
             })
         };
-        open().map_err(|error| write_error(path, error))
+        open().map_err(write_error(path))
     }
 
     /// Writes a line in one call, so that lines of concurrent runs do not mix. Ends a partial line first.
@@ -293,28 +270,41 @@ fn ends_in_partial_line(file: &mut File) -> io::Result<bool> {
     Ok(last != *b"\n")
 }
 
+/// Writes all bytes, and waits if a non-blocking pipe is full.
+pub(super) fn write_all(stream: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(&stream, bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => match poll(&mut [PollFd::new(&stream, PollFlags::OUT)], None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            },
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
 /// Opens a path that is a terminal, pipe or device, without truncating it. Returns `None` for a file, or if nothing exists.
 fn open_stream(path: &Path) -> io::Result<Option<File>> {
-    let standard = match path.to_str() {
-        Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") => {
-            Some(io::stdout().as_fd().try_clone_to_owned()?)
-        }
-        Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => {
-            Some(io::stderr().as_fd().try_clone_to_owned()?)
-        }
-        _ => None,
-    };
-    if let Some(standard) = standard {
-        return Ok(Some(standard.into()));
-    }
     let open = || OpenOptions::new().append(true).open(path).map(Some);
-    if is_descriptor(path) {
-        return open();
+    match path.to_str().unwrap_or_default() {
+        "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => {
+            return Ok(Some(io::stdout().as_fd().try_clone_to_owned()?.into()));
+        }
+        "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2" => {
+            return Ok(Some(io::stderr().as_fd().try_clone_to_owned()?.into()));
+        }
+        path if path.starts_with("/dev/fd/") || path.starts_with("/proc/self/fd/") => {
+            return open();
+        }
+        _ => {}
     }
     let found = match fs::symlink_metadata(path) {
-        Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+        found => found?,
     };
     // `None` for a dangling link.
     let target = fs::metadata(path).ok().map(|target| target.file_type());
@@ -325,27 +315,16 @@ fn open_stream(path: &Path) -> io::Result<Option<File>> {
         )),
         Some(kind) if kind.is_file() => Ok(None),
         Some(kind) if kind.is_dir() => Err(io::Error::other("it is a directory")),
-        Some(_) | None => Err(io::Error::other("it is not a file")),
+        _ => Err(io::Error::other("it is not a file")),
     }
-}
-
-/// Returns true for a path such as `/dev/fd/N`.
-fn is_descriptor(path: &Path) -> bool {
-    let folders = [Path::new("/dev/fd"), Path::new("/proc/self/fd")];
-    let is_number = |name: &std::ffi::OsStr| name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
-    path.file_name().is_some_and(is_number)
-        && path
-            .parent()
-            .is_some_and(|folder| folders.contains(&folder))
 }
 
 /// Opens or creates a private file owned by the user, without following symbolic links or waiting for a pipe.
 pub(super) fn open_owned(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let flags =
-        i32::try_from(flags.bits()).map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
     let options = options.read(true).create(true).mode(0o600);
-    let file = options.custom_flags(flags).open(path)?;
+    let options = options.custom_flags(flags.bits().cast_signed());
+    let file = options.open(path)?;
     let found = file.metadata()?;
     if !found.is_file() {
         Err(io::Error::other("it is not a file"))
@@ -358,47 +337,45 @@ pub(super) fn open_owned(path: &Path, options: &mut OpenOptions) -> io::Result<F
 
 /// Returns the directory of a path.
 fn parent(path: &Path) -> &Path {
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    folder.unwrap_or(Path::new("."))
+    let directory = path.parent().filter(|parent| *parent != Path::new(""));
+    directory.unwrap_or(Path::new("."))
 }
 
 fn temporary(path: &Path, mode: FileMode) -> io::Result<NamedTempFile> {
-    let folder = parent(path);
-    if !folder.is_dir() {
-        let message = format!("directory {} does not exist", folder.display());
+    let directory = parent(path);
+    if !directory.is_dir() {
+        let message = format!("directory {} does not exist", directory.display());
         return Err(io::Error::other(message));
     }
-    let (new, kept) = match mode {
-        FileMode::Default => (0o666, fs::metadata(path).ok()),
-        FileMode::OwnerOnly => (0o600, None),
+    let new = match mode {
+        FileMode::Replace | FileMode::New => 0o666,
+        FileMode::ReplacePrivate | FileMode::NewPrivate => 0o600,
     };
     let file = tempfile::Builder::new()
         .permissions(Permissions::from_mode(new))
-        .tempfile_in(folder)
-        .map_err(without_path)?;
+        .tempfile_in(directory)
+        // Without the temporary name.
+        .map_err(|error| io::Error::from(error.kind()))?;
     let mut all = TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner);
     all.push(file.path().to_owned());
-    if let Some(kept) = kept {
-        file.as_file().set_permissions(kept.permissions())?;
+    if mode == FileMode::Replace
+        && let Ok(existing) = fs::metadata(path)
+    {
+        file.as_file().set_permissions(existing.permissions())?;
     }
     Ok(file)
 }
 
-fn already_exists() -> io::Error {
-    io::Error::new(io::ErrorKind::AlreadyExists, "it already exists")
-}
-
-/// Removes the temporary name from the message.
-fn without_path(error: io::Error) -> io::Error {
-    let text = error.to_string();
-    match text.split_once(" at path ") {
-        Some((what, _)) => io::Error::new(error.kind(), what.to_owned()),
-        None => error,
+fn write_error(path: &Path) -> impl FnOnce(io::Error) -> CommandError {
+    move |error| {
+        let cannot_write = format!("cannot write {}", path.display());
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                CommandError::error(format_args!("{cannot_write}: it already exists"))
+            }
+            _ => CommandError::other(cannot_write)(error),
+        }
     }
-}
-
-fn write_error(path: &Path, error: io::Error) -> CommandError {
-    CommandError::other(format!("cannot write {}", path.display()))(error)
 }
 
 #[cfg(test)]
@@ -429,11 +406,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
-        assert_eq!(said(put(&path, "one", FileMode::OwnerOnly)), "written");
+        assert_eq!(said(put(&path, "one", FileMode::ReplacePrivate)), "written");
         assert_eq!(mode(), 0o600);
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         let mut old = File::open(&path).unwrap();
-        assert_eq!(said(put(&path, "two", FileMode::Default)), "written");
+        assert_eq!(said(put(&path, "two", FileMode::Replace)), "written");
         assert_eq!(
             (fs::read_to_string(&path).unwrap().as_str(), mode()),
             ("two", 0o640)
@@ -441,7 +418,10 @@ mod tests {
         let mut text = String::new();
         old.read_to_string(&mut text).unwrap();
         assert_eq!(text, "one");
-        assert_eq!(said(put(&path, "three", FileMode::OwnerOnly)), "written");
+        assert_eq!(
+            said(put(&path, "three", FileMode::ReplacePrivate)),
+            "written"
+        );
         assert_eq!(mode(), 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -528,10 +508,7 @@ mod tests {
                 format!("directory {} does not exist", missing.display()),
             ),
             (folder.path().to_owned(), "it is a directory".to_owned()),
-            (
-                "/proc/riskform".into(),
-                "No such file or directory (os error 2)".to_owned(),
-            ),
+            ("/proc/riskform".into(), "entity not found".to_owned()),
         ];
         for (path, why) in table {
             let expected = format!("cannot write {}: {why}", path.display());
@@ -580,14 +557,14 @@ mod tests {
     fn unfinished_output_leaves_nothing_and_new_output_replaces_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("back.yaml");
-        drop(OutputFile::create_new(&path, FileMode::OwnerOnly).unwrap());
+        drop(OutputFile::create(&path, FileMode::NewPrivate).unwrap());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        let late = OutputFile::create_new(&path, FileMode::OwnerOnly).unwrap();
-        let first = OutputFile::create_new(&path, FileMode::OwnerOnly).unwrap();
+        let late = OutputFile::create(&path, FileMode::NewPrivate).unwrap();
+        let first = OutputFile::create(&path, FileMode::NewPrivate).unwrap();
         assert_eq!(said(first.finish("first")), "written");
         let exists = format!("cannot write {}: it already exists", path.display());
         assert_eq!(said(late.finish("late")), exists);
-        let again = OutputFile::create_new(&path, FileMode::OwnerOnly);
+        let again = OutputFile::create(&path, FileMode::NewPrivate);
         assert_eq!(said(again.map(drop)), exists);
         assert_eq!(fs::read_to_string(&path).unwrap(), "first");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
@@ -627,9 +604,9 @@ mod tests {
         let path = folder.path().join("sparse");
         let file = File::create(&path).unwrap();
         file.set_len(MAX_FILE_BYTES + 1).unwrap();
-        let error = read_file(&path, "cannot read sparse").unwrap_err();
+        let error = read_file(&path, MAX_FILE_BYTES, "cannot read sparse").unwrap_err();
         assert_eq!(error.to_string(), "cannot read sparse: larger than 32 MiB");
         file.set_len(3).unwrap();
-        assert_eq!(read_file(&path, "").unwrap(), [0; 3]);
+        assert_eq!(read_file(&path, 3, "").unwrap(), [0; 3]);
     }
 }

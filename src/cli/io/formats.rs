@@ -25,12 +25,13 @@ struct FormatArg {
 
 /// Restricts `--format` to these formats. The first is the default.
 pub(crate) fn offer(arg: Arg, kinds: &'static [OutputFormat]) -> Arg {
-    let names = names(kinds);
+    let names = format!("{} (default), {}", kinds[0], names(&kinds[1..]));
     arg.help(format!("Output format: {names}"))
         .long_help(format!(
             "Output format: {names}. Use KIND=FILE to write to a file (repeatable)"
         ))
         .default_value(kinds[0].as_str())
+        .hide_default_value(true)
         .value_parser(move |text: &str| parse(text, kinds))
 }
 
@@ -104,7 +105,7 @@ impl FormatArgs {
         let (mut stdout, mut files) = (None, Vec::new());
         for FormatArg { kind, file } in &self.formats {
             match file {
-                Some(file) => files.push((*kind, output.create(file, FileMode::Default)?)),
+                Some(file) => files.push((*kind, output.create(file, FileMode::Replace)?)),
                 None if stdout.is_none() => stdout = Some(*kind),
                 None => {
                     return Err(CommandError::usage(

@@ -5,7 +5,6 @@ pub(crate) mod ci;
 pub(crate) mod environment;
 pub(crate) mod files;
 pub(crate) mod formats;
-pub(crate) mod notify;
 pub(crate) mod output;
 pub(crate) mod state;
 pub(crate) mod terminal;

@@ -15,15 +15,13 @@ use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 use clap::ArgMatches;
 use indicatif::ProgressBar;
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
 
 use crate::cli::error::{CommandError, ErrorKind};
 use crate::cli::exit::Exit;
 use crate::cli::flags::GlobalArgs;
-use crate::cli::io::ci::CiState;
 use crate::cli::io::environment::{self, variable};
-use crate::cli::io::files::{AppendTarget, FileMode, OutputFile, RunFiles};
+use crate::cli::io::files::{self, AppendTarget, FileMode, OutputFile, RunFiles, write_all};
+use crate::config::diagnostic::Diagnostic;
 use crate::model::text::{EscapeInvisible, escape_invisible_json, escape_workflow_commands};
 use crate::report::json::error_document;
 use crate::report::{OutputFormat, style};
@@ -91,6 +89,17 @@ impl Output {
         lock(&self.0.files).add(path, false)
     }
 
+    /// Reads a file of at most `max` bytes completely. `name` starts the message of an error.
+    pub(crate) fn read_input(
+        &self,
+        path: &Path,
+        max: u64,
+        name: impl fmt::Display,
+    ) -> Result<Vec<u8>, CommandError> {
+        self.add_input(path)?;
+        files::read_file(path, max, name)
+    }
+
     /// Opens a file to write at the end of the run.
     ///
     /// # Errors
@@ -101,32 +110,14 @@ impl Output {
         OutputFile::create(path, mode)
     }
 
-    /// Opens a file to write later that must not exist, neither now nor then.
-    ///
-    /// # Errors
-    ///
-    /// The same as for [`create`](Self::create).
-    pub(crate) fn create_new(
-        &self,
-        path: &Path,
-        mode: FileMode,
-    ) -> Result<OutputFile, CommandError> {
-        lock(&self.0.files).add(path, true)?;
-        OutputFile::create_new(path, mode)
-    }
-
     /// Opens a file to append to.
     ///
     /// # Errors
     ///
     /// The same as for [`create`](Self::create).
     pub(crate) fn append(&self, path: &Path) -> Result<AppendTarget, CommandError> {
-        let mut files = lock(&self.0.files);
-        files.add(path, true)?;
-        let target = AppendTarget::open(path)?;
-        // A new file is known by its name until it is opened.
-        files.insert(path, true);
-        Ok(target)
+        lock(&self.0.files).add(path, true)?;
+        AppendTarget::open(path)
     }
 
     /// Writes the content of an opened file. Returns false after an error, which is printed and changes only the exit code.
@@ -152,14 +143,14 @@ impl Output {
             let message = format_args!("cannot write to standard output: {error}");
             self.print_error(&CommandError::error(message));
         }
-        let failed = stream_error.is_some() || self.0.failed.load(Ordering::Relaxed);
+        let has_failed = stream_error.is_some() || self.0.failed.load(Ordering::Relaxed);
         match exit {
-            Exit::Done | Exit::Changes if failed => {
-                match self.0.write_sent.load(Ordering::Relaxed) {
-                    true => Exit::Incomplete,
-                    false => Exit::Error,
-                }
+            Exit::Done | Exit::Changes
+                if has_failed && self.0.write_sent.load(Ordering::Relaxed) =>
+            {
+                Exit::Incomplete
             }
+            Exit::Done | Exit::Changes if has_failed => Exit::Error,
             exit => exit,
         }
     }
@@ -208,7 +199,8 @@ impl Output {
 
     /// Prints a result in one of the formats.
     pub(crate) fn rendered(&self, format: OutputFormat, text: String) {
-        self.print(&self.escaped(format, text));
+        self.0.printed.store(true, Ordering::Relaxed);
+        self.write(Stream::Stdout, &self.escaped(format, text));
     }
 
     /// Escapes workflow commands and invisible characters as the format allows.
@@ -227,7 +219,7 @@ impl Output {
 
     /// Prints a text to standard output.
     pub(crate) fn result(&self, result: impl fmt::Display) {
-        self.print(&self.escape_commands(&result.to_string()));
+        self.rendered(OutputFormat::Text, result.to_string());
     }
 
     /// Escapes workflow commands if GitHub Actions parses the output.
@@ -236,11 +228,6 @@ impl Output {
             true => escape_workflow_commands(text),
             false => text.into(),
         }
-    }
-
-    fn print(&self, text: &str) {
-        self.0.printed.store(true, Ordering::Relaxed);
-        self.write(Stream::Stdout, text);
     }
 
     /// Prints a status line to standard error, unless quiet.
@@ -290,10 +277,8 @@ impl Output {
             return self.line(error.message.trim_end());
         }
         let red = style::ERROR;
-        let lines = error
-            .message
-            .lines()
-            .map(|line| EscapeInvisible(line).to_string());
+        let lines = error.message.lines();
+        let lines = lines.map(|line| EscapeInvisible(line).to_string());
         let message = lines.collect::<Vec<_>>().join("\n");
         self.line(&format!("{red}error{red:#}: {message}"));
         if let Some(help) = &error.help {
@@ -304,6 +289,16 @@ impl Output {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Result for the CI job, collected during the run.
+#[derive(Debug, Default)]
+pub(crate) struct CiState {
+    /// Names and values for later steps.
+    pub(super) outputs: Vec<(String, String)>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    /// Whether the summary is already written, including errors of accounts.
+    pub(super) has_summary: bool,
 }
 
 /// A standard stream for output.
@@ -333,30 +328,9 @@ impl Stream {
 
 /// Writes a text, without its colors if the terminal does not show them.
 pub(crate) fn write_text(stream: &(impl RawStream + AsFd), text: &str) -> io::Result<()> {
-    match AutoStream::choice(stream) {
-        ColorChoice::Never => {
-            let plain = anstream::adapter::strip_str(text).to_string();
-            write_all(stream, plain.as_bytes())
-        }
-        ColorChoice::Auto | ColorChoice::AlwaysAnsi | ColorChoice::Always => {
-            write_all(stream, text.as_bytes())
-        }
+    if AutoStream::choice(stream) == ColorChoice::Never {
+        let plain = anstream::adapter::strip_str(text).to_string();
+        return write_all(stream, plain.as_bytes());
     }
-}
-
-/// Writes all bytes, and waits if a non-blocking pipe is full.
-pub(crate) fn write_all(stream: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::io::write(&stream, bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => bytes = &bytes[written..],
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => match poll(&mut [PollFd::new(&stream, PollFlags::OUT)], None) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            },
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
+    write_all(stream, text.as_bytes())
 }

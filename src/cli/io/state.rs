@@ -1,9 +1,9 @@
 //! State kept between runs in `$XDG_STATE_HOME/riskform`, else `~/.local/state/riskform`. It may be deleted at any time.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -20,8 +20,13 @@ const MAX_LOCK_WAIT: Duration = Duration::from_secs(10);
 /// Delay between attempts to lock a file.
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The state directory.
-pub(crate) struct State(Option<PathBuf>);
+/// Returns the state directory. It is created for the first file.
+pub(crate) fn directory() -> Option<PathBuf> {
+    let absolute = |name| environment::path(name).filter(|path| path.is_absolute());
+    let home = || Some(absolute("HOME")?.join(".local/state"));
+    let state = absolute("XDG_STATE_HOME").or_else(home)?;
+    Some(state.join("riskform"))
+}
 
 /// A state file, locked until it is dropped.
 pub(crate) struct StateFile {
@@ -29,35 +34,19 @@ pub(crate) struct StateFile {
     path: PathBuf,
 }
 
-impl State {
-    /// Finds the directory. It is created for the first file.
-    pub(crate) fn open() -> Self {
-        let absolute = |name| environment::path(name).filter(|path| path.is_absolute());
-        let home = || Some(absolute("HOME")?.join(".local/state"));
-        State(
-            absolute("XDG_STATE_HOME")
-                .or_else(home)
-                .map(|state| state.join("riskform")),
-        )
-    }
-
+impl StateFile {
     /// Opens or creates a private file and locks it. If another run keeps the lock for too long, the file is used without it.
-    pub(crate) async fn lock(&self, name: &str) -> Result<StateFile, String> {
-        let Some(folder) = &self.0 else {
-            return Err("neither XDG_STATE_HOME nor HOME is an absolute path".to_owned());
-        };
-        let in_folder = |error: io::Error| format!("{}: {error}", folder.display());
-        match fs::symlink_metadata(folder) {
-            Ok(found) if !found.is_dir() => {
-                return Err(format!("{} is not a directory", folder.display()));
-            }
-            Ok(_) | Err(_) => DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)
-                .map_err(in_folder)?,
+    pub(crate) async fn lock(directory: Option<&Path>, name: &str) -> Result<Self, String> {
+        let directory = directory.ok_or("neither XDG_STATE_HOME nor HOME is an absolute path")?;
+        if fs::symlink_metadata(directory).is_ok_and(|found| !found.is_dir()) {
+            return Err(format!("{} is not a directory", directory.display()));
         }
-        let path = folder.join(name);
+        let created = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory);
+        created.map_err(|error| format!("{}: {error}", directory.display()))?;
+        let path = directory.join(name);
         let open = || files::open_owned(&path, OpenOptions::new().write(true));
         let file = open().or_else(|error| {
             // Replaces a link and a file of another user. The error of a directory is more useful than that of its removal.
@@ -73,9 +62,7 @@ impl State {
         }
         Ok(StateFile { file, path })
     }
-}
 
-impl StateFile {
     /// Reads the value. Returns `None` if the file is empty or damaged.
     pub(crate) fn read<T: DeserializeOwned>(&mut self) -> Option<T> {
         let mut bytes = Vec::new();
@@ -105,19 +92,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn lock_is_waited_for_at_most_ten_seconds() {
         let folder = tempfile::tempdir().unwrap();
-        let state = State(Some(folder.path().join("riskform")));
-        let mut first = state.lock("told.json").await.unwrap();
+        let state = folder.path().join("riskform");
+        let state = Some(&*state);
+        let mut first = StateFile::lock(state, "told.json").await.unwrap();
         assert_eq!(first.read::<String>(), None);
         let start = Instant::now();
-        let second = state.lock("told.json").await.unwrap();
+        let second = StateFile::lock(state, "told.json").await.unwrap();
         assert_eq!(start.elapsed(), MAX_LOCK_WAIT);
         first.write(Some(&"once")).unwrap();
         drop(second);
         let start = Instant::now();
-        let mut third = state.lock("told.json").await.unwrap();
+        let mut third = StateFile::lock(state, "told.json").await.unwrap();
         assert_eq!(third.read::<String>().as_deref(), Some("once"));
         third.write(None::<&String>).unwrap();
-        let mut fourth = state.lock("told.json").await.unwrap();
+        let mut fourth = StateFile::lock(state, "told.json").await.unwrap();
         assert_eq!(fourth.read::<String>(), None);
         assert_eq!(start.elapsed(), Duration::ZERO);
     }

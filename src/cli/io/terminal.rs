@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::termios::{QueueSelector, tcflush};
@@ -14,18 +14,15 @@ use crate::api::ClientEvent;
 use crate::apply::{ApplyEvent, Outcome};
 use crate::cli::error::{CommandError, ErrorKind};
 use crate::cli::io::output::{Output, write_text};
-use crate::model::address::Address;
 use crate::model::text::EscapeInvisible;
 use crate::plan::Operation;
 use crate::report::style;
 
-/// Progress of a run. Clones share it.
-#[derive(Clone)]
+/// Progress of a run.
 pub(crate) struct Progress {
     bar: ProgressBar,
     output: Output,
-    total: u64,
-    failed: Arc<AtomicUsize>,
+    failed: AtomicUsize,
 }
 
 impl Progress {
@@ -42,23 +39,20 @@ impl Progress {
     }
 
     fn new(template: &str, total: usize, output: &Output, is_hidden: bool) -> Self {
-        let total = total as u64;
-        let target = if output.is_quiet() || is_hidden {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr()
+        let target = match output.is_quiet() || is_hidden {
+            true => ProgressDrawTarget::hidden(),
+            false => ProgressDrawTarget::stderr(),
         };
         let style = ProgressStyle::with_template(template)
             .expect("the template is well-formed")
             .progress_chars("=> ");
-        let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style);
+        let bar = ProgressBar::with_draw_target(Some(total as u64), target).with_style(style);
         output.set_progress_bar(Some(bar.clone()));
         bar.tick();
         Progress {
             bar,
             output: output.clone(),
-            total,
-            failed: Arc::default(),
+            failed: AtomicUsize::new(0),
         }
     }
 
@@ -90,7 +84,7 @@ impl Progress {
                     self.output.status(format_args!(
                         "[{}/{}] {}: {}",
                         self.bar.position(),
-                        self.total,
+                        self.bar.length().unwrap_or_default(),
                         operation_label(label, operation),
                         outcome_text(outcome)
                     ));
@@ -119,51 +113,36 @@ pub(crate) fn outcome_text(outcome: &Outcome) -> &'static str {
 
 /// Returns a text such as `POST integration.corporate-okta`, with the number of further addresses.
 fn operation_label(label: &str, operation: &Operation) -> String {
-    let address: &Address = &operation.address;
     let further = match operation.addresses.len() {
         0 | 1 => String::new(),
         several => format!(" and {} more", several - 1),
     };
-    let address = address.to_string();
-    format!(
-        "{} {label}{}{further}",
-        operation.request.method,
-        EscapeInvisible(&address)
-    )
+    let address = operation.address.to_string();
+    let (method, address) = (operation.request.method, EscapeInvisible(&address));
+    format!("{method} {label}{address}{further}")
 }
 
-/// Reports why requests wait: each cause once per run, regardless of the number of requests and accounts.
-pub(crate) struct WaitReporter {
-    output: Output,
-    reported: Mutex<HashSet<String>>,
-}
-
-impl WaitReporter {
-    pub(crate) fn new(output: &Output) -> Self {
-        WaitReporter {
-            output: output.clone(),
-            reported: Mutex::default(),
-        }
-    }
-
-    pub(crate) fn report(&self, event: &ClientEvent) {
+/// Returns an observer that reports why requests wait: each cause once per run, regardless of the number of requests and accounts.
+pub(crate) fn report_waits(output: &Output) -> impl Fn(&ClientEvent) + Send + Sync + use<> {
+    let (output, reported) = (output.clone(), Mutex::new(HashSet::new()));
+    move |event| {
         let (cause, line) = match event {
-            ClientEvent::Responded { .. } => return self.output.verbose(2, event),
+            ClientEvent::Responded { .. } => return output.verbose(2, event),
             ClientEvent::Retrying { error, .. } => {
                 let line = format!("{}, retrying", error.cause());
                 (line.clone(), line)
             }
             ClientEvent::RateLimited { .. } => {
-                if let Some(bar) = self.output.bar() {
+                if let Some(bar) = output.bar() {
                     bar.set_message("(waiting for the rate limit)");
                 }
                 ("rate limit".to_owned(), event.to_string())
             }
         };
-        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reported = reported.lock().unwrap_or_else(PoisonError::into_inner);
         match reported.insert(cause) {
-            true => self.output.status(EscapeInvisible(&line)),
-            false => self.output.verbose(1, event),
+            true => output.status(EscapeInvisible(&line)),
+            false => output.verbose(1, event),
         }
     }
 }

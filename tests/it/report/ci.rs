@@ -140,9 +140,7 @@ fn ci_job_gets_errors() {
     );
     let summary = workplace.read("summary.md");
     assert!(
-        summary.starts_with(
-            "### riskform: nothing was done (exit 1)\n\n<pre><code>error[unknown-key]"
-        ),
+        summary.starts_with("### riskform: nothing was done (exit 1)\n\n    error[unknown-key]"),
         "{summary}"
     );
 

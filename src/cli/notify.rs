@@ -1,6 +1,6 @@
 //! `--notify`: sends notifications and records the ones already sent.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use futures_util::future::join_all;
@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::FleetArgs;
 use crate::cli::io::environment::{self, variable};
 use crate::cli::io::output::Output;
-use crate::cli::io::state::{State, StateFile};
+use crate::cli::io::state::{self, StateFile};
 use crate::cli::{next_steps, session};
 use crate::notify::{CheckResult, DeliveryRecord, Message, Outcome, Settings, Target, notify};
 use crate::plan::{Glob, Run, sha256};
@@ -44,15 +44,18 @@ impl NotifyArgs {
         &self,
         fleet: &FleetArgs,
         narrowed: &[&[Glob]],
+        output: &Output,
     ) -> Result<Notifications, CommandError> {
-        let targets = if self.urls.is_empty() {
-            let urls = variable(environment::NOTIFY).unwrap_or_default();
-            targets(environment::NOTIFY, &urls)?
-        } else {
-            targets("--notify", &self.urls.join(" "))?
+        let (given_as, urls) = match self.urls.as_slice() {
+            [] => (
+                environment::NOTIFY,
+                variable(environment::NOTIFY).unwrap_or_default(),
+            ),
+            urls => ("--notify", urls.join(" ")),
         };
+        let targets = targets(given_as, &urls)?;
         let certificates = match &fleet.connect.ca_bundle {
-            Some(path) if !targets.is_empty() => session::ca_certificates(path)?,
+            Some(path) if !targets.is_empty() => session::ca_certificates(path, output)?,
             Some(_) | None => Vec::new(),
         };
         let proxy = match targets.iter().all(Target::is_local) {
@@ -84,44 +87,39 @@ fn about(fleet: &FleetArgs, narrowed: &[&[Glob]]) -> String {
     let paths = fleet.desired.paths.paths.iter();
     let paths: Vec<String> = paths.map(absolute).collect();
     let account = &fleet.desired.who.account_id;
-    let base_url = &fleet.connect.base_url;
+    let account = account.as_ref().map(ToString::to_string);
+    let base_url = fleet.connect.base_url.clone();
     sha256(&(
         paths,
-        account
-            .clone()
-            .map(|id| id.to_string())
-            .or_else(|| variable(environment::ACCOUNT_ID)),
+        account.or_else(|| variable(environment::ACCOUNT_ID)),
         fleet.connect.sandbox,
-        base_url.clone().or_else(|| variable(environment::BASE_URL)),
+        base_url.or_else(|| variable(environment::BASE_URL)),
         narrowed,
     ))
 }
 
 /// Parses URLs separated by white space.
 fn targets(given_as: &str, urls: &str) -> Result<Vec<Target>, CommandError> {
-    let is_scheme_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
-    let is_url = |text: &str| {
-        let scheme = text.trim_start().split_once("://");
-        scheme.is_some_and(|(scheme, _)| !scheme.is_empty() && scheme.chars().all(is_scheme_part))
-    };
+    let is_scheme_part = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    let is_scheme = |text: &str| !text.is_empty() && text.chars().all(is_scheme_part);
+    let mut after_commas = urls.split(',').skip(1).map(str::trim_start);
     // Otherwise the second URL would be a part of the first one.
-    if urls.split(',').skip(1).any(is_url) {
+    if after_commas.any(|rest| {
+        rest.split_once("://")
+            .is_some_and(|(start, _)| is_scheme(start))
+    }) {
         return Err(CommandError::usage(
             format_args!("invalid {given_as}: found a comma between two URLs"),
             "separate the URLs with spaces",
         ));
     }
-    urls.split_whitespace()
-        .enumerate()
-        .map(|(index, url)| {
-            url.parse().map_err(|error| {
-                CommandError::new(
-                    ErrorKind::Usage,
-                    format_args!("{given_as}, URL {}: {error}", index + 1),
-                )
-            })
+    let parse = |(number, url): (u32, &str)| {
+        url.parse().map_err(|error| {
+            let message = format_args!("{given_as}, URL {number}: {error}");
+            CommandError::new(ErrorKind::Usage, message)
         })
-        .collect()
+    };
+    (1..).zip(urls.split_whitespace()).map(parse).collect()
 }
 
 /// Targets and settings of notifications.
@@ -140,7 +138,7 @@ impl Notifications {
         if self.targets.is_empty() {
             return;
         }
-        let text;
+        let text = result.err().map(CommandError::plain_message);
         let (outcome, finding) = match result {
             Ok(run) => {
                 let outcome = match Exit::from_run(run, &[], None) {
@@ -151,29 +149,26 @@ impl Notifications {
                 (outcome, CheckResult::Accounts(run))
             }
             Err(error) => {
-                text = error.plain_message();
                 let finding = CheckResult::Failed {
                     kind: error.kind.as_str(),
-                    message: &text,
+                    message: text.as_deref().unwrap_or_default(),
                     help: error.help.as_deref(),
                 };
                 (Outcome::Error, finding)
             }
         };
-        let (run_url, next) = (
-            environment::run_url(),
-            next_steps::next_command_after_drift(result, output),
-        );
+        let run_url = environment::run_url();
+        let next = next_steps::next_command_after_drift(result, output);
         let message = Message {
             outcome,
             finding,
             run_url: run_url.as_ref().map(|url| url.as_str()),
             next: next.as_deref(),
         };
-        let state = State::open();
-        let told = self.targets.iter();
-        let told = told.map(|target| self.send_to(target, message, &state));
-        let mut warnings: Vec<String> = join_all(told).await.into_iter().flatten().collect();
+        let directory = state::directory();
+        let targets = self.targets.iter();
+        let sent = targets.map(|target| self.send_to(target, message, directory.as_deref()));
+        let mut warnings: Vec<String> = join_all(sent).await.into_iter().flatten().collect();
         // The state directory is the same for all targets.
         warnings.dedup();
         for warning in warnings {
@@ -186,33 +181,27 @@ impl Notifications {
         &self,
         target: &Target,
         message: Message<'_>,
-        state: &State,
+        directory: Option<&Path>,
     ) -> Option<String> {
-        let name = format!(
-            "told-{}.json",
-            &sha256(&(&self.about, target.url.as_str()))[7..39]
-        );
+        let name = &sha256(&(&self.about, target.url.as_str()))[7..39];
         // Locked, so that runs at the same time send one message.
-        let mut kept = state.lock(&name).await;
-        let told = kept
-            .as_mut()
-            .ok()
-            .and_then(StateFile::read::<DeliveryRecord>);
+        let mut file = StateFile::lock(directory, &format!("told-{name}.json")).await;
+        let sent: Option<DeliveryRecord> = file.as_mut().ok().and_then(StateFile::read);
         let now = Timestamp::now();
-        let outcome = message.outcome_to_send(told.as_ref(), now, self.again)?;
+        let outcome = message.outcome_to_send(sent.as_ref(), now, self.again)?;
         let message = Message { outcome, ..message };
         if let Err(warning) = notify(target, &message, &self.settings).await {
             // Not recorded, so the next run sends it again.
             return Some(warning);
         }
-        let now_told = DeliveryRecord::of(&message, now);
-        let end = match (&now_told, &told) {
-            (None, None) => Ok(()),
-            (Some(_), _) | (None, Some(_)) => kept.and_then(|file| file.write(now_told.as_ref())),
-        };
-        let why = end.err().filter(|_| !self.again.is_zero())?;
+        let record = DeliveryRecord::of(&message, now);
+        if record.is_none() && sent.is_none() {
+            return None;
+        }
+        let written = file.and_then(|file| file.write(record.as_ref()));
+        let error = written.err().filter(|_| !self.again.is_zero())?;
         Some(format!(
-            "cannot save the notification state: {why}; the same drift will be sent on every run"
+            "cannot save the notification state: {error}; the same drift will be sent on every run"
         ))
     }
 }
