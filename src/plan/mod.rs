@@ -48,7 +48,7 @@ pub use policies::{
     LevelPolicies, PolicyName, affects_levels, policies_for_level, unassigned_levels,
 };
 pub use run::{
-    AccountPlan, ApplyTotals, Commands, FailedAccount, Format, GlobMatch, Run, RunWithTotals,
-    Status, Totals, Unchanged,
+    AccountPlan, Commands, FailedAccount, Format, GlobMatch, Run, RunWithTotals, Status, Totals,
+    Unchanged,
 };
 pub use saved_plan::{MAX_SAVED_PLAN_BYTES, PlanInput, SavedPlan, SavedPlanError};

@@ -458,9 +458,6 @@ pub struct Totals {
     pub blocked_accounts: usize,
     /// Accounts that failed.
     pub failed_accounts: usize,
-    /// Results, after an apply.
-    #[serde(flatten)]
-    pub done: Option<ApplyTotals>,
 }
 
 /// A run with its totals, as written to JSON.
@@ -470,26 +467,6 @@ pub struct RunWithTotals<'a> {
     #[serde(flatten)]
     run: &'a Run,
     summary: Totals,
-}
-
-/// Totals of an apply.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(JsonSchema))]
-pub struct ApplyTotals {
-    /// Resources created.
-    pub created: usize,
-    /// Resources updated.
-    pub updated: usize,
-    /// Resources replaced.
-    pub replaced: usize,
-    /// Resources deleted.
-    pub deleted: usize,
-    /// Failed operations.
-    pub failed: usize,
-    /// Operations whose result is unknown.
-    pub unknown: usize,
-    /// Operations not attempted.
-    pub not_attempted: usize,
 }
 
 impl Run {
@@ -508,7 +485,6 @@ impl Run {
     pub fn totals(&self) -> Totals {
         let mut totals = Totals {
             accounts: self.accounts.len(),
-            done: (self.format == Format::Apply).then(ApplyTotals::default),
             ..Totals::default()
         };
         for account in &self.accounts {
@@ -545,32 +521,6 @@ impl Totals {
         });
         self.blocked_accounts += usize::from(!account.violations.is_empty());
         self.failed_accounts += usize::from(account.error.is_some());
-        if let Some(done) = &mut self.done {
-            done.add(account);
-        }
-    }
-}
-
-impl ApplyTotals {
-    fn add(&mut self, account: &AccountPlan) {
-        let settled = settled(account);
-        let settled = |address: &Address| settled.contains(address);
-        for change in account.changes.iter().filter(|one| settled(&one.address)) {
-            match change.action {
-                Action::Create => self.created += 1,
-                Action::Update => self.updated += 1,
-                Action::Replace => self.replaced += 1,
-                Action::Delete => self.deleted += 1,
-            }
-        }
-        for operation in &account.operations {
-            match operation.end.as_ref().map(|end| end.outcome) {
-                None | Some(OperationOutcome::Done) => {}
-                Some(OperationOutcome::Failed) => self.failed += 1,
-                Some(OperationOutcome::Unknown) => self.unknown += 1,
-                Some(OperationOutcome::NotAttempted) => self.not_attempted += 1,
-            }
-        }
     }
 }
 
@@ -600,21 +550,6 @@ impl AccountPlan {
         problems.is_some_and(|problems| !problems.is_empty() || !self.errors.is_empty())
             || ends.any(|end| end.outcome != OperationOutcome::Done)
     }
-}
-
-/// Returns the addresses with all operations done.
-fn settled(account: &AccountPlan) -> BTreeSet<&Address> {
-    let mut settled = BTreeSet::new();
-    let mut unsettled = BTreeSet::new();
-    for operation in &account.operations {
-        match &operation.end {
-            Some(end) if end.outcome == OperationOutcome::Done => {
-                settled.extend(&operation.addresses)
-            }
-            Some(_) | None => unsettled.extend(&operation.addresses),
-        }
-    }
-    &settled - &unsettled
 }
 
 /// Keeps one warning for each item of `guards.protected`, and only if the item matches nothing in any account that declares it.

@@ -88,6 +88,11 @@ impl Item {
         self.severity == Severity::Failed && self.symbol == "!"
     }
 
+    /// Returns true for a result of an apply that is not done, other than a difference that verification found.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.severity == Severity::Failed && self.symbol.is_empty() && self.label != "problem"
+    }
+
     /// Returns the subject of the sentence. The tenant of an unlisted integration says more than its ID.
     pub(super) fn subject(&self) -> &str {
         match self.lines.first() {

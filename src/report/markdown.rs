@@ -5,11 +5,11 @@
 use std::fmt::Write;
 
 use crate::model::text::pluralize;
-use crate::plan::{Format, Run};
+use crate::plan::Run;
 
 use super::item::{Item, Severity, shown};
 use super::prose::{Markup, sentence};
-use super::view::{DetailLevel, Section, View};
+use super::view::{DetailLevel, Section, URL_HEADING, View};
 
 /// Maximum size of a comment in bytes, so also in characters.
 pub const MAX_COMMENT_BYTES: usize = 65_536;
@@ -38,8 +38,8 @@ pub fn markdown(run: &Run, limit: usize) -> String {
             .collect()
     });
     let mut urls = String::new();
-    if run.format == Format::Apply && !view.well_known_urls.is_empty() {
-        urls = format!("{}\n\n", prose(&view.url_heading()));
+    if !view.well_known_urls.is_empty() {
+        urls = format!("{}\n\n", prose(URL_HEADING));
         for (name, url) in &view.well_known_urls {
             let _ = writeln!(urls, "- {} {}", code_span(name), code_span(url));
         }

@@ -67,13 +67,9 @@ impl Summary {
             Format::Apply => "Apply",
             Format::Drift => "Drift",
         };
-        let is_complete = items
-            .iter()
-            .flatten()
-            .all(|item| item.severity >= Severity::Weaker);
-        let mut results = items.iter().flatten().filter(|item| item.symbol.is_empty());
-        let has_unfinished =
-            results.any(|item| item.severity == Severity::Failed && item.label != "problem");
+        let mut all = items.iter().flatten();
+        let is_complete = all.clone().all(|item| item.severity >= Severity::Weaker);
+        let has_unfinished = all.any(Item::is_unfinished);
         let has_findings = totals.changed_accounts > 0 || totals.ambiguous > 0;
         let accounts = pluralize(totals.accounts, "account");
         let in_accounts = match totals.accounts {
@@ -102,10 +98,9 @@ impl Summary {
             (_, false) => matching(run),
             (Format::Drift, true) => {
                 let empty = items.iter().filter(|items| items.is_empty()).count();
-                let number = if in_accounts.is_empty() {
-                    totals.unchanged
-                } else {
-                    empty
+                let number = match totals.accounts {
+                    1 => totals.unchanged,
+                    _ => empty,
                 };
                 join(nonzero([(number, "as declared.")]))
             }
@@ -118,13 +113,8 @@ impl Summary {
             Format::Apply => incomplete_counts(run, items, has_unfinished),
         };
         let joined = |part: fn(&Count) -> &String| {
-            join(
-                counts
-                    .iter()
-                    .map(part)
-                    .filter(|part| !part.is_empty())
-                    .cloned(),
-            )
+            let parts = counts.iter().map(part).cloned();
+            join(parts.filter(|part| !part.is_empty()))
         };
         let start = match run.format {
             Format::Apply => headline.to_lowercase(),
@@ -170,10 +160,9 @@ fn nonzero<const N: usize>(numbers: [(usize, &str); N]) -> impl Iterator<Item = 
 
 fn plan_counts(totals: &Totals, is_destroy: bool) -> Vec<Count> {
     let update = ["to update", "to disable"][usize::from(is_destroy)];
-    let weaken = if totals.weakening == 1 {
-        "weakens"
-    } else {
-        "weaken"
+    let weaken = match totals.weakening {
+        1 => "weakens protection",
+        _ => "weaken protection",
     };
     let changes = nonzero([
         (totals.create, "to create"),
@@ -182,9 +171,8 @@ fn plan_counts(totals: &Totals, is_destroy: bool) -> Vec<Count> {
         (totals.delete, "to delete"),
         (totals.ambiguous, "ambiguous"),
     ]);
-    let weaken = format!("{weaken} protection");
     let rest = nonzero([
-        (totals.weakening, weaken.as_str()),
+        (totals.weakening, weaken),
         (totals.blocked_accounts, "blocked"),
         (totals.failed_accounts, "failed"),
     ]);
@@ -241,15 +229,12 @@ fn drift_counts(run: &Run, totals: &Totals, items: &[Vec<Item>]) -> Vec<Count> {
 }
 
 fn complete_counts(totals: &Totals, is_destroy: bool) -> Vec<Count> {
-    let done = totals.done.unwrap_or_default();
+    let updated = if is_destroy { "disabled" } else { "updated" };
     let numbers = nonzero([
-        (done.created, "created"),
-        (
-            done.updated,
-            ["updated", "disabled"][usize::from(is_destroy)],
-        ),
-        (done.replaced, "replaced"),
-        (done.deleted, "deleted"),
+        (totals.create, "created"),
+        (totals.update, updated),
+        (totals.replace, "replaced"),
+        (totals.delete, "deleted"),
     ]);
     numbers.map(Count::new).collect()
 }
@@ -283,17 +268,12 @@ fn incomplete_counts(run: &Run, items: &[Vec<Item>], has_unfinished: bool) -> Ve
 fn troubled_accounts(run: &Run) -> impl Iterator<Item = String> {
     let is_apply = run.format == Format::Apply;
     let number = run.accounts.len();
-    let failed = if is_apply {
-        "could not be read"
-    } else {
-        "failed"
-    };
+    let failed = ["failed", "could not be read"][usize::from(is_apply)];
+    let is_ambiguous = |one: &AccountPlan| one.problems.is_none() && !one.errors.is_empty();
     let kinds: [(&str, fn(&AccountPlan) -> bool); 3] = [
         (failed, |one| one.error.is_some()),
         ("blocked by a guard", |one| !one.violations.is_empty()),
-        ("ambiguous", |one| {
-            one.problems.is_none() && !one.errors.is_empty()
-        }),
+        ("ambiguous", is_ambiguous),
     ];
     kinds.into_iter().filter_map(move |(words, is_troubled)| {
         let accounts = run.accounts.iter().filter(|account| is_troubled(account));
@@ -409,18 +389,12 @@ fn weakening(run: &Run) -> Option<String> {
     let mut names = Vec::new();
     let mut effect = String::new();
     for account in &run.accounts {
-        let blocked = account
-            .violations
-            .iter()
-            .filter(|one| one.guard == Guard::Weakening);
-        let blocked: Vec<&Address> = blocked.filter_map(|one| one.address.as_ref()).collect();
         let prefix = prefix(run, account.label());
-        for change in account
-            .changes
-            .iter()
-            .filter(|one| !blocked.contains(&&one.address))
-        {
-            let Some(reason) = change.weakens else {
+        for change in &account.changes {
+            let is_blocked = account.violations.iter().any(|one| {
+                one.guard == Guard::Weakening && one.address.as_ref() == Some(&change.address)
+            });
+            let Some(reason) = change.weakens.filter(|_| !is_blocked) else {
                 continue;
             };
             let address = abbreviated(&change.address);

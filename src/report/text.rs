@@ -9,7 +9,7 @@ use crate::plan::{Format, Run};
 
 use super::item::{Item, Severity, UNLISTED_INTEGRATION};
 use super::style;
-use super::view::{DetailLevel, Section, View};
+use super::view::{DetailLevel, Section, URL_HEADING, View};
 
 /// Column of words such as `weakens`.
 const STATUS_COLUMN: usize = 63;
@@ -60,11 +60,9 @@ fn results(text: &mut String, run: &Run, view: &View) -> fmt::Result {
     if run.accounts.iter().all(|one| one.problems.is_none()) {
         return Ok(());
     }
-    let is_complete = view.summary.headline.ends_with(" complete");
-    let color = if is_complete {
-        style::SUCCESS
-    } else {
-        style::ERROR
+    let color = match view.summary.headline.ends_with(" complete") {
+        true => style::SUCCESS,
+        false => style::ERROR,
     };
     totals(text, view, color)?;
     let mut helps: BTreeSet<&str> = BTreeSet::new();
@@ -88,7 +86,7 @@ fn results(text: &mut String, run: &Run, view: &View) -> fmt::Result {
     }
     let urls = &view.well_known_urls;
     if !urls.is_empty() {
-        writeln!(text, "\n{}", view.url_heading())?;
+        writeln!(text, "\n{}", URL_HEADING)?;
     }
     let width = urls.iter().map(|(name, _)| name.chars().count()).max();
     let width = width.unwrap_or_default();

@@ -15,6 +15,9 @@ use super::item::{
 };
 use super::summary::Summary;
 
+/// Instruction above the URLs to paste into Okta (`schema/api.md`, Integrations).
+pub(super) const URL_HEADING: &str = "Paste the well_known_url into Okta (Security > Device Integrations > Receive shared signals > Create stream):";
+
 /// Level of detail of a fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DetailLevel {
@@ -82,19 +85,6 @@ impl View {
         self.sections
             .iter()
             .flat_map(|section| section.items.iter().map(move |item| (section, item)))
-    }
-
-    /// Returns the instruction above the URLs to paste into Okta.
-    pub(super) fn url_heading(&self) -> String {
-        let which = if self.well_known_urls.len() == 1 {
-            "the"
-        } else {
-            "each"
-        };
-        // `schema/api.md`, Integrations.
-        format!(
-            "Paste {which} well_known_url into Okta (Security > Device Integrations > Receive shared signals > Create stream):"
-        )
     }
 }
 
