@@ -13,13 +13,11 @@ type Difference<'a> = (Finding, &'static str, &'a [FieldAttribution]);
 /// Returns the ambiguous entries, changes and reported unlisted resources of an account.
 pub fn differences(plan: &AccountPlan) -> impl Iterator<Item = Difference<'_>> {
     let errors = plan.errors.iter().map(|error| {
-        let finding = Finding::fail(format!("{}: {}", error.address, error.message))
-            .of("ambiguous")
-            .about(&error.address)
-            .at(error.location.as_ref())
-            .help(&error.help);
-        let details = error.candidates.iter().map(ToString::to_string).collect();
-        (Finding { details, ..finding }, "ambiguous", &[][..])
+        let mut finding = Finding::fail(format!("{}: {}", error.address, error.message));
+        finding.details = error.candidates.iter().map(ToString::to_string).collect();
+        let finding = finding.of("ambiguous").about(&error.address);
+        let finding = finding.at(error.location.as_ref()).help(&error.help);
+        (finding, "ambiguous", &[][..])
     });
     let changes = plan.changes.iter().map(|change| {
         let location = change.origin.location.as_ref();
@@ -28,31 +26,22 @@ pub fn differences(plan: &AccountPlan) -> impl Iterator<Item = Difference<'_>> {
             Some(_) if change.live_weaker.is_some() => ("weaker", audit_check(change)),
             Some(_) => ("differs", audit_check(change)),
         };
-        let finding = Finding::fail(change.difference()).of(rule);
+        let mut finding = Finding::fail(change.difference()).of(rule);
+        if let Action::Create | Action::Delete = change.action {
+            finding.details = field_lines(&change.fields);
+        }
         let finding = finding.about(&change.address).at(location);
-        let details = match change.action {
-            Action::Create | Action::Delete => field_lines(&change.fields),
-            Action::Update | Action::Replace => Vec::new(),
-        };
-        let authors = change.attribution.as_slice();
-        (Finding { details, ..finding }, check, authors)
+        (finding, check, change.attribution.as_slice())
     });
     let reported = plan.reported().map(|unlisted| {
-        let (address, fields) = (&unlisted.address, unlisted.field_changes());
+        let address = &unlisted.address;
         let tenant = unlisted.fields.tenant_url();
         let tenant = tenant.map_or_else(String::new, |url| format!(" ({url})"));
-        let message = format!("{address}{tenant} is unlisted");
-        let finding = Finding::fail(message).of(unlisted_rule(Some(&unlisted.fields)));
-        let details = field_lines(&fields);
+        let mut finding = Finding::fail(format!("{address}{tenant} is unlisted"));
+        finding.details = field_lines(&unlisted.field_changes());
+        let finding = finding.of(unlisted_rule(Some(&unlisted.fields)));
         let authors = unlisted.attribution.as_slice();
-        (
-            Finding {
-                details,
-                ..finding.about(address)
-            },
-            "unlisted",
-            authors,
-        )
+        (finding.about(address), "unlisted", authors)
     });
     errors.chain(changes).chain(reported)
 }
@@ -79,9 +68,9 @@ fn audit_check(change: &Change) -> &'static str {
 /// Returns the differences that a check of the audit has, without their details.
 fn no_differences(plan: &AccountPlan, check: &str) -> Result<(), Vec<Finding>> {
     let found = differences(plan).filter(|(_, of, _)| *of == check);
-    let found = found.map(|(finding, ..)| Finding {
-        details: Vec::new(),
-        ..finding
+    let found = found.map(|(mut finding, ..)| {
+        finding.details.clear();
+        finding
     });
     none(found.collect())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 #[cfg(test)]
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::id::{AccountId, Name};
 use super::location::Location;
@@ -41,8 +41,8 @@ pub struct Finding {
     pub details: Vec<String>,
 }
 
-/// Account of a finding.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+/// Account of a finding, or one that could not be planned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub struct CheckedAccount {
     pub account_id: AccountId,

@@ -48,7 +48,6 @@ pub use policies::{
     LevelPolicies, PolicyName, affects_levels, policies_for_level, unassigned_levels,
 };
 pub use run::{
-    AccountPlan, Commands, FailedAccount, Format, GlobMatch, Run, RunWithTotals, Status, Totals,
-    Unchanged,
+    AccountPlan, Commands, Format, GlobMatch, Run, RunWithTotals, Status, Totals, Unchanged,
 };
 pub use saved_plan::{MAX_SAVED_PLAN_BYTES, PlanInput, SavedPlan, SavedPlanError};

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 #[cfg(test)]
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::model::account::{AccountId, DesiredAccount, LiveAccount};
 use crate::model::address::{Address, Glob, Name};
@@ -184,7 +184,7 @@ impl Run {
 impl AccountPlan {
     /// An account that could not be handled.
     pub fn failed(desired: &DesiredAccount, error: AccountError) -> Self {
-        FailedAccount::from(desired).plan(error)
+        CheckedAccount::from(desired).failed(error)
     }
 
     /// How the account is called in output: its name, else its id.
@@ -378,18 +378,9 @@ impl AccountPlan {
     }
 }
 
-/// An account that could not be handled.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FailedAccount {
-    pub account_id: AccountId,
-    pub name: Option<Name>,
-    /// File that declares the account.
-    pub source: Arc<str>,
-}
-
-impl From<&DesiredAccount> for FailedAccount {
+impl From<&DesiredAccount> for CheckedAccount {
     fn from(desired: &DesiredAccount) -> Self {
-        FailedAccount {
+        CheckedAccount {
             account_id: desired.account_id.clone(),
             name: desired.name.clone(),
             source: Arc::clone(&desired.source),
@@ -397,9 +388,9 @@ impl From<&DesiredAccount> for FailedAccount {
     }
 }
 
-impl FailedAccount {
+impl CheckedAccount {
     /// Returns the result of an account that could not be handled.
-    pub(super) fn plan(self, error: AccountError) -> AccountPlan {
+    pub(super) fn failed(self, error: AccountError) -> AccountPlan {
         AccountPlan {
             account_id: self.account_id,
             name: self.name,

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::address::Name;
 use crate::model::context::Context;
-use crate::model::finding::{AccountError, FailureKind};
+use crate::model::finding::{AccountError, CheckedAccount, FailureKind};
 use crate::model::limits::Limits;
 use crate::model::text::{escape_invisible_json, is_invisible};
 
@@ -25,7 +25,7 @@ use super::digest::sha256;
 use super::note::describe;
 use super::options::{Options, Purpose};
 use super::planner::plan;
-use super::run::{FailedAccount, Format, Run, Status};
+use super::run::{Format, Run, Status};
 
 /// Maximum size of the file. An account takes about 3 KiB, so 10,000 accounts fit, and a file that is no plan cannot fill the memory.
 pub const MAX_SAVED_PLAN_BYTES: u64 = 64 * 1024 * 1024;
@@ -44,7 +44,7 @@ pub struct SavedPlan {
     pub options: Options,
     pub accounts: Vec<PlanInput>,
     /// Accounts that could not be planned. They are reported again, and nothing is sent to them.
-    pub failed: Vec<FailedAccount>,
+    pub failed: Vec<CheckedAccount>,
 }
 
 /// Inputs of the plan of one account.
@@ -85,7 +85,7 @@ struct WrittenFile<'a> {
     today: Date,
     options: &'a Options,
     digest: String,
-    failed: &'a [FailedAccount],
+    failed: &'a [CheckedAccount],
     accounts: &'a [PlanInput],
 }
 
@@ -114,7 +114,7 @@ struct DigestInput<'a> {
     accounts: &'a [PlanInput],
     base_url: &'a str,
     #[serde(serialize_with = "serialize_sorted")]
-    failed: &'a [FailedAccount],
+    failed: &'a [CheckedAccount],
     format: &'a str,
     options: Value,
     riskform_version: &'a str,
@@ -155,11 +155,7 @@ impl SavedPlan {
                     live: Arc::clone(live),
                     context: account.context.clone().unwrap_or_default(),
                 }),
-                _ => plan.failed.push(FailedAccount {
-                    account_id: account.account_id.clone(),
-                    name: account.name.clone(),
-                    source: Arc::clone(&account.source),
-                }),
+                _ => plan.failed.push(account.checked_account()),
             }
         }
         plan
@@ -313,7 +309,7 @@ impl SavedPlan {
             help: None,
         };
         let failed = self.failed.into_iter();
-        accounts.extend(failed.map(|account| account.plan(error.clone())));
+        accounts.extend(failed.map(|account| account.failed(error.clone())));
         accounts.sort_by(|a, b| (&a.source, &a.account_id).cmp(&(&b.source, &b.account_id)));
         let (base_url, created_at) = (self.base_url, self.created_at);
         Ok(Run::new(Format::Plan, base_url, accounts, created_at))

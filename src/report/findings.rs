@@ -159,22 +159,14 @@ pub fn doctor(findings: &[Finding], missing: Option<&str>) -> String {
 struct AuditView {
     /// Totals as sentences.
     totals: String,
-    rows: Vec<Row>,
+    /// Titles and rows of the table of checks.
+    titles: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
     /// Accounts that could not be read.
     unread: Vec<Item>,
     /// All findings of a single account; of several accounts, those that do not pass, the most severe first.
     items: Vec<Item>,
     evidence: [String; 2],
-}
-
-/// Result of a check in all accounts.
-#[derive(Serialize)]
-struct Row {
-    check: &'static str,
-    title: &'static str,
-    counts: AuditTotals,
-    /// Accounts in which the check does not pass, the most severe first.
-    accounts: String,
 }
 
 impl AuditView {
@@ -195,9 +187,14 @@ impl AuditView {
             let ignored: Vec<&str> = audit.ignored.iter().copied().collect();
             let _ = write!(text, " Ignored: {}.", ignored.join(", "));
         }
+        let mut titles = vec!["CHECK", "PASS", "WARN", "FAIL", ""];
+        if audit.summary.unknown > 0 {
+            titles.insert(3, "UNKNOWN");
+        }
         AuditView {
             totals: text,
-            rows: rows(audit),
+            rows: rows(audit, &titles),
+            titles,
             unread,
             items,
             evidence: audit.evidence.lines(audit.created_at, &audit.base_url),
@@ -205,42 +202,28 @@ impl AuditView {
     }
 
     /// Returns the table of checks and the accounts that could not be read.
-    fn overview(&self) -> String {
+    fn overview(&self, shows_help: bool) -> String {
         let numbers = ["PASS", "WARN", "UNKNOWN", "FAIL"];
-        let has_unknown = self.rows.iter().any(|row| row.counts.unknown > 0);
-        let rows = self.rows.iter().map(|row| {
-            let AuditTotals {
-                pass,
-                warn,
-                unknown,
-                fail,
-                ..
-            } = row.counts;
-            let mut cells = vec![row.check.to_owned(), pass.to_string(), warn.to_string()];
-            cells.extend(has_unknown.then(|| unknown.to_string()));
-            cells.extend([fail.to_string(), row.accounts.clone()]);
-            cells
-        });
-        let titles = match has_unknown {
-            true => "CHECK  PASS  WARN  UNKNOWN  FAIL  ",
-            false => "CHECK  PASS  WARN  FAIL  ",
-        };
-        let mut text = table(titles, &numbers, rows);
-        for Item { sentence, .. } in &self.unread {
-            let _ = writeln!(text, "not read: {sentence}");
+        let mut text = table(&self.titles.join("  "), &numbers, self.rows.clone());
+        for item in &self.unread {
+            let _ = writeln!(text, "not read: {}", item.sentence);
+            for line in item.lines.iter().filter(|_| shows_help) {
+                let _ = writeln!(text, "      {line}");
+            }
         }
         text
     }
 }
 
-fn rows(audit: &AuditReport) -> Vec<Row> {
+/// Returns the number of accounts by check and status, and the accounts in which the check does not pass, the most severe first.
+fn rows(audit: &AuditReport, titles: &[&str]) -> Vec<Vec<String>> {
     let accounts = audit.accounts.iter();
     let statuses: Vec<_> = accounts
         .map(|one| (one.account.label(), one.statuses()))
         .collect();
     let checks = AUDIT_CHECKS.iter();
     let checks = checks.filter(|(id, ..)| !audit.ignored.contains(id));
-    let rows = checks.map(|(check, title, _)| {
+    let rows = checks.map(|(check, ..)| {
         let found = statuses.iter();
         let found = found.filter_map(|(label, statuses)| Some((statuses.get(check)?, label)));
         let mut found: Vec<_> = found.collect();
@@ -248,12 +231,18 @@ fn rows(audit: &AuditReport) -> Vec<Row> {
         let others = found
             .iter()
             .filter(|(status, _)| **status != CheckStatus::Pass);
-        Row {
-            check,
-            title,
-            counts: found.iter().map(|(status, _)| **status).collect(),
-            accounts: abbreviate_list(others.map(|(_, label)| label)),
-        }
+        let others = abbreviate_list(others.map(|(_, label)| label));
+        let cell = |title: &&str| match *title {
+            "CHECK" => (*check).to_owned(),
+            "" => others.clone(),
+            title => {
+                let same = found
+                    .iter()
+                    .filter(|(one, _)| one.as_str() == title.to_lowercase());
+                same.count().to_string()
+            }
+        };
+        titles.iter().map(cell).collect()
     });
     rows.collect()
 }
@@ -273,7 +262,7 @@ pub(super) fn audit_text(audit: &AuditReport) -> String {
             let (id, source): (String, _) = (id.collect(), EscapeInvisible(&account.source));
             format!("{bold}{}{bold:#}{id}  {source}\n", account.label())
         }
-        _ => view.overview(),
+        _ => view.overview(false),
     };
     let list: String = blocks(&view.items).collect();
     let gap = if list.is_empty() { "" } else { "\n" };
@@ -289,7 +278,10 @@ pub fn audit_markdown(audit: &AuditReport, limit: usize) -> String {
     const RESERVE: usize = 2048;
     let view = AuditView::new(audit);
     let totals = view.totals.trim_end_matches('.');
-    let mut text = format!("### riskform audit: {totals}\n\n```\n{}", view.overview());
+    let mut text = format!(
+        "### riskform audit: {totals}\n\n```\n{}",
+        view.overview(true)
+    );
     let mut shown = 0;
     for block in blocks(&view.items) {
         let block = anstream::adapter::strip_str(&block).to_string();

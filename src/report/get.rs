@@ -125,12 +125,9 @@ fn cells(integration: &Integration) -> impl Iterator<Item = (&'static str, Strin
 
 /// Returns one line per name and value.
 fn pairs(lines: impl IntoIterator<Item = (&'static str, String)>) -> String {
-    let rows = lines.into_iter();
-    table(
-        "",
-        &[],
-        rows.map(|(name, value)| vec![name.to_owned(), value]),
-    )
+    let lines = lines.into_iter();
+    let rows = lines.map(|(name, value)| vec![name.to_owned(), value]);
+    table("", &[], rows)
 }
 
 /// Filter of users; by default all.
@@ -177,14 +174,15 @@ impl Users {
     pub fn new(mut users: Vec<UserRisk>, filter: &UserFilter, privacy: Privacy) -> Self {
         let all = users.len();
         users.retain(|user| filter.wants(user));
-        users.sort_by_cached_key(|user| {
-            let risk = (
+        users.sort_by_key(|user| user.user_id);
+        let risk = |user: &UserRisk| {
+            (
                 user.max_risk_level.clone(),
                 user.event_count,
                 user.last_event,
-            );
-            (Reverse(risk), user.user_id)
-        });
+            )
+        };
+        users.sort_by_cached_key(|user| Reverse(risk(user)));
         let known = RiskLevel::ALL.iter();
         let known = known.map(|level| (OpenEnum::Known(*level), 0));
         let mut totals = BTreeMap::from_iter(known);
@@ -206,20 +204,15 @@ impl Users {
     /// Returns the users in a format.
     pub fn render(&self, account: &AccountId, format: OutputFormat) -> String {
         let table = || {
-            let shown = self.users.len();
-            let lists = match shown {
-                0 => String::new(),
-                _ => format!(
-                    "{}\n{}",
-                    users_table(&self.users, self.privacy),
-                    self.chart()
-                ),
-            };
-            let all = match self.all - shown {
-                0 => String::new(),
-                _ => format!(" of {}", self.all),
-            };
-            format!("{lists}{}{all}\n", pluralize(shown, "user"))
+            let mut text = String::new();
+            if !self.users.is_empty() {
+                text = users_table(&self.users, self.privacy) + "\n" + &self.chart();
+            }
+            text.push_str(&pluralize(self.users.len(), "user"));
+            if self.users.len() < self.all {
+                text.push_str(&format!(" of {}", self.all));
+            }
+            text + "\n"
         };
         render(account, "users", self, table, format)
     }

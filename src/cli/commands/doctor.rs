@@ -147,10 +147,13 @@ fn targets(
 
 async fn check(target: SelectedAccount, are_valid: bool, session: &Session) -> Vec<Finding> {
     let desired = target.desired.as_ref();
-    let account = Arc::new(CheckedAccount {
-        name: desired.and_then(|one| one.name.clone()),
-        source: desired.map_or_else(Arc::default, |one| Arc::clone(&one.source)),
-        account_id: target.id.clone(),
+    let account = Arc::new(match desired {
+        Some(desired) => desired.into(),
+        None => CheckedAccount {
+            account_id: target.id.clone(),
+            name: None,
+            source: Arc::default(),
+        },
     });
     let credentials = session.credentials(target.token_variable());
     let connection = credentials.and_then(|(source, _)| Ok((source, session.client_for(&target)?)));

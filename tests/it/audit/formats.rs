@@ -342,6 +342,8 @@ fn markdown_is_cut_from_the_least_severe_end() {
     }
     let whole = audit_markdown(&fleet(), 65_536);
     assert!(!whole.contains("Truncated"), "{whole}");
+    let help = "403 Forbidden\n      help: give the token the permission Zero Trust Read\n";
+    assert!(whole.contains(help), "{whole}");
     assert_snapshot!(whole.lines().take(9).collect::<Vec<_>>().join("\n"), @"
     ### riskform audit: 6 failed, 2 unknown, 1 warning, 19 passed. 1 of 5 accounts could not be read
 
