@@ -9,6 +9,8 @@ use crate::model::finding::{CheckStatus, Finding};
 use crate::model::text::EscapeInvisible;
 use crate::plan::sha256;
 
+use super::json::document;
+
 /// URL of the standard's schema.
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -23,14 +25,11 @@ pub(super) fn sarif(
     paths: &dyn Fn(&str) -> String,
 ) -> String {
     let results = findings.iter();
-    let results: Vec<Value> = results
-        .filter_map(|finding| result(finding, rules, paths))
-        .collect();
+    let results = results.filter_map(|finding| result(finding, rules, paths));
     let unknown = findings.iter();
     let unknown = unknown.filter(|finding| finding.status == CheckStatus::Unknown);
-    let notifications: Vec<Value> = unknown
-        .map(|finding| notification(finding, paths))
-        .collect();
+    let notifications = unknown.map(|finding| notification(finding, paths));
+    let notifications: Vec<Value> = notifications.collect();
     let log = json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -45,12 +44,10 @@ pub(super) fn sarif(
                 "toolExecutionNotifications": notifications,
             }],
             "columnKind": "unicodeCodePoints",
-            "results": results,
+            "results": results.collect::<Vec<_>>(),
         }],
     });
-    let mut text = serde_json::to_string_pretty(&log).expect("the log has string keys only");
-    text.push('\n');
-    text
+    document(&log)
 }
 
 fn descriptor((id, level, description): &Rule) -> Value {
@@ -71,11 +68,8 @@ fn result(finding: &Finding, rules: &[Rule], paths: &dyn Fn(&str) -> String) -> 
     let account = finding.account.as_ref();
     let label = account.map(|account| format!("{}: ", account.label()));
     let first = format!("{}{}", label.unwrap_or_default(), finding.message);
-    let lines: Vec<&str> = std::iter::once(&first)
-        .chain(&finding.details)
-        .chain(&finding.help)
-        .map(String::as_str)
-        .collect();
+    let lines = std::iter::once(&first).chain(&finding.details);
+    let lines: Vec<&str> = lines.chain(&finding.help).map(String::as_str).collect();
     let mut result = json!({
         "ruleId": finding.check,
         "ruleIndex": index,

@@ -309,7 +309,7 @@ fn ci_job_gets_totals_and_summary() {
     workplace.line("audit --ci").exits(2);
     assert_eq!(
         workplace.read("output"),
-        "pass=6\nwarn=0\nfail=1\nunknown=0\nfailed_accounts=0\nexit_code=2\n"
+        "fail=1\nfailed_accounts=0\npass=6\nunknown=0\nwarn=0\nexit_code=2\n"
     );
     let summary = workplace.read("summary.md");
     assert!(
