@@ -64,15 +64,9 @@ impl Exit {
 
     /// Returns the most severe of several exit codes.
     pub(crate) fn most_severe(exits: impl IntoIterator<Item = Exit>) -> Exit {
-        const LEAST_SEVERE_FIRST: [Exit; 6] = [
-            Exit::Changes,
-            Exit::Blocked,
-            Exit::Stale,
-            Exit::Error,
-            Exit::Auth,
-            Exit::Incomplete,
-        ];
-        let severity = |exit: &Exit| LEAST_SEVERE_FIRST.iter().position(|other| other == exit);
+        use Exit::{Auth, Blocked, Changes, Error, Incomplete, Stale};
+        let least_severe_first = [Changes, Blocked, Stale, Error, Auth, Incomplete];
+        let severity = |exit: &Exit| least_severe_first.iter().position(|other| other == exit);
         exits.into_iter().max_by_key(severity).unwrap_or(Exit::Done)
     }
 
@@ -87,11 +81,9 @@ impl Exit {
             let applied = applied.get(index).and_then(Option::as_ref);
             Exit::from_account(run.format, account, applied)
         });
-        let any = |what: fn(&ApplyResult) -> bool| applied.iter().flatten().any(what);
-        let (sent, wrote) = (
-            any(ApplyResult::sent_anything),
-            any(ApplyResult::wrote_anything),
-        );
+        let mut results = applied.iter().flatten();
+        let sent = results.clone().any(ApplyResult::sent_anything);
+        let wrote = results.any(ApplyResult::wrote_anything);
         Exit::most_severe(accounts).after_writes(sent, wrote, ended)
     }
 

@@ -87,7 +87,7 @@ pub(crate) fn load(
 fn load_files(options: &LoadOptions<'_>, output: &Output) -> Result<Checked, CommandError> {
     let loaded = load::load(options).map_err(|found| invalid_files(&found, output))?;
     let (warnings, mut files) = (&loaded.diagnostics, loaded.files.iter());
-    files.try_for_each(|file| output.add_input(file))?;
+    files.try_for_each(|(file, _)| output.add_input(file))?;
     if !warnings.is_empty() {
         output.status(warnings.render_by_rule().trim_end());
         ci::annotate_diagnostics(output, warnings);

@@ -68,7 +68,7 @@ impl<'a> Planner<'a> {
 
     /// Returns the result of this run.
     pub(crate) fn run(&self, format: Format, accounts: Vec<AccountPlan>) -> Run {
-        let base_url = self.session.base_url().to_string();
+        let base_url = self.session.base_url.to_string();
         Run {
             commands: next_steps::commands(self.output),
             ..Run::new(format, base_url, accounts, Timestamp::now())
@@ -87,7 +87,10 @@ impl<'a> Planner<'a> {
     ) -> Result<Vec<T>, CommandError> {
         let accounts = self.targeted(accounts);
         let globs = [&self.options.targets, &self.options.ignored];
-        let unmatched = &RefCell::new(globs.map(|globs| UnmatchedGlobs::new(globs)));
+        let unmatched = &RefCell::new(globs.map(|globs| UnmatchedGlobs {
+            globs: globs.iter().collect(),
+            ..UnmatchedGlobs::default()
+        }));
         let keep = &keep;
         // Unordered, so that a slow account does not delay the others.
         let progress = Progress::reading(accounts.len(), self.output);
@@ -129,10 +132,8 @@ impl<'a> Planner<'a> {
     fn targeted(&self, accounts: Vec<DesiredAccount>) -> Vec<DesiredAccount> {
         let targets = &self.options.targets;
         let is_targeted = |account: &DesiredAccount| {
-            targets.is_empty()
-                || targets
-                    .iter()
-                    .any(|glob| glob.may_match_account(account.label()))
+            let mut targets = targets.iter();
+            targets.any(|glob| glob.may_match_account(account.label()))
         };
         match accounts.iter().any(is_targeted) {
             true => accounts.into_iter().filter(is_targeted).collect(),
@@ -144,14 +145,8 @@ impl<'a> Planner<'a> {
         let (today, options) = (self.today, self.options);
         let planned = match read_account(self.session, &mut desired, options.purpose).await {
             Ok(live) => {
-                let context = Context::default();
-                plan(
-                    &Arc::new(desired),
-                    &Arc::new(live),
-                    &context,
-                    today,
-                    options,
-                )
+                let (desired, live) = (Arc::new(desired), Arc::new(live));
+                plan(&desired, &live, &Context::default(), today, options)
             }
             Err(error) => AccountPlan::failed(&desired, error),
         };
@@ -199,6 +194,7 @@ pub(crate) async fn identity_providers(
 }
 
 /// Globs without a match so far.
+#[derive(Default)]
 struct UnmatchedGlobs<'a> {
     globs: Vec<&'a Glob>,
     /// Addresses for suggestions.
@@ -208,16 +204,7 @@ struct UnmatchedGlobs<'a> {
     only_unlisted: bool,
 }
 
-impl<'a> UnmatchedGlobs<'a> {
-    fn new(globs: &'a [Glob]) -> Self {
-        UnmatchedGlobs {
-            globs: globs.iter().collect(),
-            meant: BTreeSet::new(),
-            by_id: None,
-            only_unlisted: false,
-        }
-    }
-
+impl UnmatchedGlobs<'_> {
     fn look_at(&mut self, planned: &AccountPlan) {
         // The globs may match resources of an account that could not be read.
         if planned.error.is_some() {

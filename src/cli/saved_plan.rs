@@ -18,7 +18,7 @@ pub(crate) fn write(
     plan: &SavedPlan,
     output: &Output,
 ) -> Result<(), CommandError> {
-    let path = file.path().to_owned();
+    let path = file.path.clone();
     let (name, text) = (path.display(), plan.to_json());
     if text.len() as u64 > MAX_SAVED_PLAN_BYTES {
         return Err(CommandError::error(format_args!(

@@ -1,7 +1,6 @@
 //! Session of a run: accounts, limits, and connections to the API with the credentials of each account.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,40 +35,21 @@ const SANDBOX_BASE_URL: &str = "https://sandbox.invalid/client/v4";
 /// Limits and connections of a run: one client per set of credentials, because the rate limit is per token.
 pub(crate) struct Session {
     pub(crate) limits: Arc<Limits>,
-    /// Canonical paths of the desired-state files.
-    pub(crate) files: Vec<PathBuf>,
+    /// Canonical paths and hashes of the desired-state files.
+    pub(crate) files: Vec<(PathBuf, String)>,
     pub(crate) allowed_root: AllowedRoot,
-    base_url: BaseUrl,
+    pub(crate) base_url: BaseUrl,
     transport: Transport,
     /// HTTP settings; `None` for the in-process API.
     network: Option<NetworkSettings>,
     options: ClientOptions,
-    clients: Mutex<HashMap<CredentialSource, Client>>,
+    clients: Mutex<HashMap<String, Client>>,
     /// Token variables of the accounts that are not set.
     unset: BTreeSet<String>,
 }
 
-/// Source of credentials.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum CredentialSource {
-    Sandbox,
-    /// Variable that holds an API token.
-    Token(String),
-    /// Variables that hold an email address and an API key.
-    Key,
-}
-
-impl fmt::Display for CredentialSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CredentialSource::Sandbox => f.write_str("the sandbox, which has a token of its own"),
-            CredentialSource::Token(name) => f.write_str(name),
-            CredentialSource::Key => {
-                write!(f, "{} and {}", environment::EMAIL, environment::API_KEY)
-            }
-        }
-    }
-}
+/// Source of the legacy credentials, which have no ID.
+pub(crate) const EMAIL_AND_KEY: &str = "CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY";
 
 impl Session {
     /// Loads the files and the limits and opens the session. Sends no request.
@@ -139,7 +119,7 @@ impl Session {
         output: &Output,
     ) -> Result<(SelectedAccount, Client), CommandError> {
         let account = load::select_account(who.account_id.as_ref(), connect.sandbox, output)?;
-        let client = Session::open(connect, output)?.client_for(&account)?;
+        let client = Session::open(connect, output)?.client_with(account.token_variable())?;
         Ok((account, client))
     }
 
@@ -161,11 +141,6 @@ impl Session {
         self.network.is_none()
     }
 
-    /// Returns the base URL.
-    pub(crate) fn base_url(&self) -> &BaseUrl {
-        &self.base_url
-    }
-
     /// Returns the client for an account in the files.
     ///
     /// # Errors
@@ -173,11 +148,6 @@ impl Session {
     /// Missing or malformed credentials, with the names of the variables.
     pub(crate) fn client(&self, desired: &DesiredAccount) -> Result<Client, AccountError> {
         self.client_with(desired.api_token_env.as_deref())
-    }
-
-    /// Returns the client for a selected account.
-    pub(crate) fn client_for(&self, account: &SelectedAccount) -> Result<Client, AccountError> {
-        self.client_with(account.token_variable())
     }
 
     /// Returns the client with the token in a variable, or with the default credentials.
@@ -195,7 +165,7 @@ impl Session {
         Ok(client.clone())
     }
 
-    fn clients(&self) -> MutexGuard<'_, HashMap<CredentialSource, Client>> {
+    fn clients(&self) -> MutexGuard<'_, HashMap<String, Client>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -214,35 +184,29 @@ impl Session {
     pub(crate) fn credentials(
         &self,
         token_variable: Option<&str>,
-    ) -> Result<(CredentialSource, Credentials), AccountError> {
+    ) -> Result<(String, Credentials), AccountError> {
+        let failed = |message| AccountError::new(FailureKind::Credentials, message);
         let secret = |name: &str| variable(name).map(SecretString::from);
         let name = token_variable.unwrap_or(environment::API_TOKEN);
+        let email = || secret(environment::EMAIL).filter(|_| token_variable.is_none());
         let (source, credentials) = if self.is_sandbox() {
             let token = sandbox::DEFAULT_TOKEN.into();
-            (CredentialSource::Sandbox, Credentials::api_token(token))
-        } else if let Some(token) = secret(name) {
-            let source = CredentialSource::Token(name.to_owned());
+            let source = "the sandbox, which has a token of its own";
             (source, Credentials::api_token(token))
-        } else if let (None, Some(email), Some(key)) = (
-            token_variable,
-            secret(environment::EMAIL),
-            secret(environment::API_KEY),
-        ) {
-            (CredentialSource::Key, Credentials::api_key(email, key))
+        } else if let Some(token) = secret(name) {
+            (name, Credentials::api_token(token))
+        } else if let Some((email, key)) = email().zip(secret(environment::API_KEY)) {
+            (EMAIL_AND_KEY, Credentials::api_key(email, key))
         } else {
-            let message = match self.unset.len() {
+            return Err(failed(match self.unset.len() {
                 0 | 1 => format!("{name} is not set"),
                 // The same message for all accounts, so that reports show it once.
                 _ => format!("not set: {}", abbreviate_list(&self.unset)),
-            };
-            return Err(AccountError::new(FailureKind::Credentials, message));
+            }));
         };
-        let credentials = credentials.map_err(|error| {
-            let message = format!("invalid {source}: {error}");
-            AccountError::new(FailureKind::Credentials, message)
-        })?;
-        let credentials = credentials.with_source(&source.to_string());
-        Ok((source, credentials))
+        let credentials =
+            credentials.map_err(|error| failed(format!("invalid {source}: {error}")))?;
+        Ok((source.to_owned(), credentials.with_source(source)))
     }
 }
 

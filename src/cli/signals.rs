@@ -25,22 +25,16 @@ pub(crate) struct Signal {
     pub(crate) exit: Exit,
 }
 
+impl Signal {
+    const fn new(kind: SignalKind, name: &'static str, exit: Exit) -> Self {
+        Signal { kind, name, exit }
+    }
+}
+
 const SIGNALS: [Signal; 3] = [
-    Signal {
-        kind: SignalKind::interrupt(),
-        name: "Ctrl-C",
-        exit: Exit::Interrupted,
-    },
-    Signal {
-        kind: SignalKind::terminate(),
-        name: "SIGTERM",
-        exit: Exit::Terminated,
-    },
-    Signal {
-        kind: SignalKind::hangup(),
-        name: "SIGHUP",
-        exit: Exit::Terminated,
-    },
+    Signal::new(SignalKind::interrupt(), "Ctrl-C", Exit::Interrupted),
+    Signal::new(SignalKind::terminate(), "SIGTERM", Exit::Terminated),
+    Signal::new(SignalKind::hangup(), "SIGHUP", Exit::Terminated),
 ];
 
 static STOP: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::default);

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde_yaml::Value as Yaml;
 
 use super::code::DiagnosticCode as Code;
@@ -18,6 +19,7 @@ use super::span::{Sources, Span};
 use super::yaml::{self, Document, Value};
 use crate::model::account::DesiredAccount;
 use crate::model::limits::Limits;
+use crate::model::text::hex;
 
 pub use super::decode::LoadOptions;
 
@@ -30,8 +32,8 @@ pub struct Checked {
     /// Accounts that could be read despite mistakes, sorted by source, then by account ID.
     pub accounts: Vec<DesiredAccount>,
     pub diagnostics: Diagnostics,
-    /// Canonical paths of all files that were read.
-    pub files: Vec<PathBuf>,
+    /// Canonical paths of all files that were read, and the SHA-256 of their content.
+    pub files: Vec<(PathBuf, String)>,
 }
 
 /// Loads all files. The result has at least one account, and its diagnostics are warnings.
@@ -136,7 +138,7 @@ struct Loader<'a> {
     files: Files,
     diagnostics: Diagnostics,
     /// Files by canonical path, so that a base file is read once for all files that extend it.
-    parsed: HashMap<PathBuf, ParsedFile>,
+    parsed: HashMap<PathBuf, (ParsedFile, String)>,
 }
 
 /// Base files of one account.
@@ -200,7 +202,11 @@ impl<'a> Loader<'a> {
         Checked {
             accounts,
             diagnostics: self.diagnostics,
-            files: self.parsed.into_keys().collect(),
+            files: self
+                .parsed
+                .into_iter()
+                .map(|(path, (_, hash))| (path, hash))
+                .collect(),
         }
     }
 
@@ -225,7 +231,7 @@ impl<'a> Loader<'a> {
     /// Reads, parses and checks a file, once.
     fn read(&mut self, path: &Path, canonical: &Path) -> Result<ParsedFile, FileError> {
         match self.parsed.get(canonical) {
-            Some(file) => Ok(Arc::clone(file)),
+            Some((file, _)) => Ok(Arc::clone(file)),
             None => {
                 let bytes = self.files.read(canonical)?;
                 Ok(self.parse(path, canonical, bytes))
@@ -234,6 +240,7 @@ impl<'a> Loader<'a> {
     }
 
     fn parse(&mut self, path: &Path, canonical: &Path, bytes: Vec<u8>) -> ParsedFile {
+        let hash = hex(digest(&SHA256, &bytes));
         let mut documents = documents(&shown(path), bytes, &mut self.diagnostics);
         for document in &mut documents {
             let lookup = Some(self.options.variables);
@@ -241,7 +248,8 @@ impl<'a> Loader<'a> {
             document.is_complete &= matches!(document.root.value, Value::Map(_));
         }
         let file: ParsedFile = Arc::new(documents.into_iter().map(Arc::new).collect());
-        self.parsed.insert(canonical.to_owned(), Arc::clone(&file));
+        let parsed = (Arc::clone(&file), hash);
+        self.parsed.insert(canonical.to_owned(), parsed);
         file
     }
 

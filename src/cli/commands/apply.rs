@@ -94,7 +94,7 @@ async fn run(
             let mut session = Session::open(&args.fleet.connect, output)?;
             session.limits = LoadContext::of(&args.fleet.desired, output)?.limits;
             let account_id = args.fleet.desired.who.account_id.as_ref();
-            let base_url = session.base_url().to_string();
+            let base_url = session.base_url.to_string();
             let saved = saved_plan::read_for_apply(file, digest, &base_url, account_id, output)?;
             let plan = saved.plan(&session.limits);
             let plan = plan.map_err(saved_plan::unusable(file))?;

@@ -51,7 +51,7 @@ pub(crate) async fn run(arguments: AuditArguments, output: &Output) -> Result<Ex
     let evidence = evidence::collect(&session, &accounts);
     let (accounts, evidence) = tokio::join!(planning.each(accounts, audited), evidence);
     let accounts = accounts?;
-    let base_url = session.base_url().to_string();
+    let base_url = session.base_url.to_string();
     let audit = AuditReport::new(base_url, ignored, accounts, Timestamp::now(), evidence);
     // With `-q`, a text with only passed checks is not printed, because cron mails all output.
     let findings = audit.findings();

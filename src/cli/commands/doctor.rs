@@ -15,7 +15,7 @@ use crate::cli::flags::{FleetArgs, PathArgs};
 use crate::cli::io::environment;
 use crate::cli::io::output::Output;
 use crate::cli::load::{self as cli_load, LoadContext, SelectedAccount};
-use crate::cli::session::{self, CredentialSource, Session};
+use crate::cli::session::{self, EMAIL_AND_KEY, Session};
 use crate::config::load;
 use crate::doctor::{
     CREDENTIALS, FILES, PROXY, ProbeResults, account_findings, is_auth_check, probe_account,
@@ -156,7 +156,8 @@ async fn check(target: SelectedAccount, are_valid: bool, session: &Session) -> V
         },
     });
     let credentials = session.credentials(target.token_variable());
-    let connection = credentials.and_then(|(source, _)| Ok((source, session.client_for(&target)?)));
+    let connection = credentials
+        .and_then(|(source, _)| Ok((source, session.client_with(target.token_variable())?)));
     let (source, client) = match connection {
         Ok(connection) => connection,
         Err(error) => {
@@ -167,9 +168,9 @@ async fn check(target: SelectedAccount, are_valid: bool, session: &Session) -> V
         }
     };
     let mut probed = ProbeResults {
-        has_token: source != CredentialSource::Key,
-        is_simulated: source == CredentialSource::Sandbox,
-        source: source.to_string(),
+        has_token: source != EMAIL_AND_KEY,
+        is_simulated: session.is_sandbox(),
+        source,
         proxy: session.proxy().cloned(),
         desired: desired.filter(|_| are_valid),
         now: Timestamp::now(),

@@ -75,7 +75,7 @@ pub(crate) async fn run(args: ExportArgs, output: &Output) -> Result<Exit, Comma
         }
     }
     let (file, purpose) = match formats.files.first() {
-        Some((_, file)) => (file.path().to_owned(), CHECK),
+        Some((_, file)) => (file.path.clone(), CHECK),
         None => (PathArgs::DEFAULT.into(), CHECK_OUTPUT),
     };
     let yaml = document.to_yaml().map_err(CommandError::error)?;
@@ -130,7 +130,10 @@ impl ExportArgs {
         session: &Session,
         account: &SelectedAccount,
     ) -> Result<AccountFile, CommandError> {
-        let (reader, id) = (session.client_for(account)?.reader(), &account.id);
+        let (reader, id) = (
+            session.client_with(account.token_variable())?.reader(),
+            &account.id,
+        );
         let live = reader.live_account(id).await?;
         let providers = match self.with_names {
             true => reader.identity_providers(id).await?.providers,

@@ -55,7 +55,7 @@ pub(crate) fn validate(args: &ValidateArgs, output: &Output) -> Result<Exit, Com
         Some(input) => load::validate_stdin(&request, input),
         None => load::check(&request),
     };
-    for file in &checked.files {
+    for (file, _) in &checked.files {
         output.add_input(file)?;
     }
     let (accounts, diagnostics) = (checked.accounts, checked.diagnostics);

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Context;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::api::{ApiError, RequestIds};
@@ -19,10 +20,9 @@ use crate::cli::io::environment;
 use crate::cli::io::files::AppendTarget;
 use crate::cli::io::output::Output;
 use crate::model::account::AccountId;
-use crate::model::address::Address;
 use crate::model::integration::IntegrationId;
 use crate::model::text::escape_invisible_json;
-use crate::plan::{Change, FieldChange, OperationId};
+use crate::plan::{Change, OperationId};
 
 /// An audit log open for appending.
 pub(crate) struct AuditLog {
@@ -51,15 +51,9 @@ struct LogLine<'a> {
     integration_id: Option<IntegrationId>,
     /// Changed fields with old and new values. Empty for a reset.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    changes: Vec<ChangedFields<'a>>,
+    changes: Vec<Value>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     result: Option<CallResult<'a>>,
-}
-
-#[derive(Serialize)]
-struct ChangedFields<'a> {
-    address: &'a Address,
-    fields: &'a [FieldChange],
 }
 
 #[derive(Serialize)]
@@ -115,10 +109,8 @@ impl AuditLog {
             _ => return Ok(()),
         };
         let changes = effects.get(&write.operation).into_iter().flatten();
-        let changes = changes.map(|change| ChangedFields {
-            address: &change.address,
-            fields: &change.fields,
-        });
+        let changes =
+            changes.map(|change| json!({ "address": change.address, "fields": change.fields }));
         let line = LogLine {
             time: Timestamp::now(),
             run_id: self.run_id,

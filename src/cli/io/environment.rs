@@ -19,6 +19,11 @@ pub(crate) fn variable_for_files(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Returns the first of these variables that is set.
+pub(crate) fn first(names: &[&str]) -> Option<String> {
+    names.iter().copied().find_map(variable)
+}
+
 /// Returns true if any credentials are set.
 pub(crate) fn has_credentials() -> bool {
     let is_set = |name| variable(name).is_some();
@@ -31,18 +36,17 @@ const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_prox
 /// Returns the proxy for https. Any invalid variable is an error, because ignoring it could send requests directly. Its value is not
 /// shown, because it may contain a password.
 pub(crate) fn proxy() -> Result<Option<Proxy>, CommandError> {
-    let no_proxy = ["NO_PROXY", "no_proxy"].into_iter().find_map(variable);
-    let no_proxy = no_proxy.unwrap_or_default();
-    let mut first = None;
+    let no_proxy = first(&["NO_PROXY", "no_proxy"]).unwrap_or_default();
+    let mut proxies = None;
     for variable in PROXIES {
         if let Some(text) = self::variable(variable) {
             let proxy = Proxy::parse(variable, &text, &no_proxy);
-            first.get_or_insert(proxy.map_err(|why| {
+            proxies.get_or_insert(proxy.map_err(|why| {
                 CommandError::error(format_args!("invalid proxy in {variable}: {why}"))
             })?);
         }
     }
-    Ok(first)
+    Ok(proxies)
 }
 
 /// Returns the variable that replaces the system's CA certificates, if set.
@@ -118,34 +122,21 @@ pub(crate) fn actor() -> String {
 
 /// Returns the URL of the CI job.
 pub(crate) fn run_url() -> Option<Url> {
-    const VARIABLES: [&str; 4] = [
-        "CI_JOB_URL",
-        "BUILDKITE_BUILD_URL",
-        "CIRCLE_BUILD_URL",
-        "BUILD_URL",
-    ];
     let github = || {
         let server = variable("GITHUB_SERVER_URL")?;
         let repository = variable("GITHUB_REPOSITORY")?;
         let run = variable("GITHUB_RUN_ID")?;
         Some(format!("{server}/{repository}/actions/runs/{run}"))
     };
-    let text = github().or_else(|| VARIABLES.into_iter().find_map(variable))?;
+    let others = [
+        "CI_JOB_URL",
+        "BUILDKITE_BUILD_URL",
+        "CIRCLE_BUILD_URL",
+        "BUILD_URL",
+    ];
+    let text = github().or_else(|| first(&others))?;
     let url = Url::parse(&text).ok()?;
     matches!(url.scheme(), "http" | "https").then_some(url)
-}
-
-/// Returns the commit that the CI system checked out.
-pub(crate) fn commit() -> Option<String> {
-    ["GITHUB_SHA", "CI_COMMIT_SHA"]
-        .into_iter()
-        .find_map(variable)
-}
-
-/// Returns the name of the repository that the CI system checked out.
-pub(crate) fn repository() -> Option<String> {
-    let mut names = ["GITHUB_REPOSITORY", "CI_PROJECT_PATH"].into_iter();
-    names.find_map(variable)
 }
 
 /// Returns the names of all variables, separated by commas, with their meaning.

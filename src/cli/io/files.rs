@@ -76,19 +76,11 @@ impl RunFiles {
     /// Adds a file. It must not be an output in addition to anything else.
     pub(super) fn add(&mut self, path: &Path, is_output: bool) -> Result<(), CommandError> {
         let id = identity(path);
-        let is_same = |other: &&PathBuf| id.is_some() && identity(other) == id;
-        let output = self.outputs.iter().find(is_same);
-        let other = match is_output {
-            true => output.or_else(|| self.inputs.iter().find(is_same)),
-            false => output,
-        };
-        if let Some(other) = other {
-            let what = match is_output && output.is_some() {
-                true => "two outputs of this run are",
-                false => "an input and an output of this run are",
-            };
+        let inputs = self.inputs.iter().filter(|_| is_output);
+        let mut others = self.outputs.iter().chain(inputs);
+        if let Some(other) = others.find(|other| id.is_some() && identity(other) == id) {
             let (other, path) = (other.display(), path.display());
-            let message = format_args!("{what} one file: {other} and {path}");
+            let message = format_args!("two files of this run are one file: {other} and {path}");
             return Err(CommandError::error(message).with_help("write to another file"));
         }
         let files = match is_output {
@@ -144,17 +136,10 @@ pub(crate) fn remove_temporary_files() {
 /// A file that takes its name when it is complete. If it is dropped before, nothing is left.
 #[derive(Debug)]
 pub(crate) struct OutputFile {
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     mode: FileMode,
-    content: OutputContent,
-}
-
-#[derive(Debug)]
-enum OutputContent {
-    /// A terminal, pipe or device.
-    Stream(File),
-    /// A temporary file in the same directory.
-    File(NamedTempFile),
+    /// A temporary file in the same directory, or a terminal, pipe or device.
+    content: Result<NamedTempFile, File>,
 }
 
 impl OutputFile {
@@ -162,11 +147,11 @@ impl OutputFile {
     pub(crate) fn create(path: &Path, mode: FileMode) -> Result<Self, CommandError> {
         let open = || {
             Ok(match open_stream(path)? {
-                Some(stream) => OutputContent::Stream(stream),
+                Some(stream) => Err(stream),
                 None if mode.is_new() && path.symlink_metadata().is_ok() => {
                     return Err(io::ErrorKind::AlreadyExists.into());
                 }
-                None => OutputContent::File(temporary(path, mode)?),
+                None => Ok(temporary(path, mode)?),
             })
         };
         Ok(OutputFile {
@@ -176,25 +161,20 @@ impl OutputFile {
         })
     }
 
-    /// Returns the path.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Returns true for a terminal, pipe or device, such as the log of a CI job.
     pub(crate) fn is_stream(&self) -> bool {
-        matches!(self.content, OutputContent::Stream(_))
+        self.content.is_err()
     }
 
     /// Writes the content and gives the file its name.
     pub(crate) fn finish(self, content: impl AsRef<[u8]>) -> Result<(), CommandError> {
         let (path, mode) = (&self.path, self.mode);
         let finish = || match self.content {
-            OutputContent::Stream(stream) => match write_all(stream, content.as_ref()) {
+            Err(stream) => match write_all(stream, content.as_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
                 written => written,
             },
-            OutputContent::File(mut file) => {
+            Ok(mut file) => {
                 file.write_all(content.as_ref())?;
                 file.as_file().sync_all()?;
                 let named = match mode.is_new() {

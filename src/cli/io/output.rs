@@ -144,14 +144,10 @@ impl Output {
             self.print_error(&CommandError::error(message));
         }
         let has_failed = stream_error.is_some() || self.0.failed.load(Ordering::Relaxed);
-        match exit {
-            Exit::Done | Exit::Changes
-                if has_failed && self.0.write_sent.load(Ordering::Relaxed) =>
-            {
-                Exit::Incomplete
-            }
-            Exit::Done | Exit::Changes if has_failed => Exit::Error,
-            exit => exit,
+        match self.0.write_sent.load(Ordering::Relaxed) {
+            _ if !has_failed || !matches!(exit, Exit::Done | Exit::Changes) => exit,
+            true => Exit::Incomplete,
+            false => Exit::Error,
         }
     }
 
