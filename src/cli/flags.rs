@@ -17,35 +17,23 @@ use crate::plan::{Glob, Options, Overrides, Purpose};
 /// Flags of every command.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Global options")]
+#[command(mut_args(|arg| arg.global(true).hide_short_help(true)))]
 pub(crate) struct GlobalArgs {
     /// Write the result to the CI job
     ///
     /// Writes the step summary and outputs on GitHub, or riskform.env on GitLab.
-    #[arg(long, global = true, hide_short_help = true)]
+    #[arg(long)]
     pub(crate) ci: bool,
     /// Use colors
     ///
     /// NO_COLOR and CLICOLOR_FORCE are honored.
-    #[arg(
-        long,
-        global = true,
-        hide_short_help = true,
-        value_name = "WHEN",
-        value_enum,
-        default_value_t
-    )]
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub(crate) color: clap::ColorChoice,
     /// Print progress details to stderr (-vv: every request)
-    #[arg(short, long, global = true, hide_short_help = true, action = ArgAction::Count)]
+    #[arg(short, long, action = ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Print only results and errors
-    #[arg(
-        short,
-        long,
-        global = true,
-        hide_short_help = true,
-        conflicts_with = "verbose"
-    )]
+    #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 }
 
@@ -68,15 +56,10 @@ pub(crate) struct ConnectionArgs {
     /// Use a simulated account instead of Cloudflare
     ///
     /// The account is stored in .riskform/sandbox.json. Credentials and CLOUDFLARE_BASE_URL are ignored.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "base_url")]
     pub(crate) sandbox: bool,
     /// API base URL [env: CLOUDFLARE_BASE_URL] [default: https://api.cloudflare.com/client/v4]
-    #[arg(
-        long,
-        hide_short_help = true,
-        value_name = "URL",
-        conflicts_with = "sandbox"
-    )]
+    #[arg(long, hide_short_help = true, value_name = "URL")]
     pub(crate) base_url: Option<String>,
     /// PEM file with additional CA certificates to trust
     #[arg(long, hide_short_help = true, value_name = "FILE")]
@@ -130,9 +113,11 @@ pub(crate) struct ParallelismArgs {
     pub(crate) parallelism: NonZeroUsize,
 }
 
+const FILES: &str = "Files";
+
 /// Desired-state files.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Files")]
+#[command(next_help_heading = FILES)]
 pub(crate) struct PathArgs {
     /// Desired-state files or directories
     #[arg(value_name = "PATH", default_value = PathArgs::DEFAULT, hide_short_help = true, help_heading = "Arguments")]
@@ -157,12 +142,7 @@ pub(crate) struct DesiredStateArgs {
     /// Operator limits file [env: RISKFORM_LIMITS]
     ///
     /// Files and flags cannot exceed the limits.
-    #[arg(
-        long,
-        hide_short_help = true,
-        value_name = "FILE",
-        help_heading = "Files"
-    )]
+    #[arg(long, hide_short_help = true, value_name = "FILE", help_heading = FILES)]
     pub(crate) limits: Option<PathBuf>,
     /// Fail if the files do not declare exactly N accounts
     #[arg(long, hide_short_help = true, value_name = "N", help_heading = "Fleet")]

@@ -64,67 +64,42 @@ pub(crate) fn choose(
     let mut chosen = SelectedUsers::new();
     for user in summary {
         by_id.insert(user.user_id, user);
-        by_email
-            .entry(user.email.to_lowercase())
-            .or_default()
-            .push(user);
-        if user
-            .max_risk_level
-            .known()
-            .is_some_and(|level| levels.contains(&level))
-        {
+        let same = by_email.entry(user.email.to_lowercase()).or_default();
+        same.push(user);
+        let level = user.max_risk_level.known();
+        if level.is_some_and(|level| levels.contains(&level)) {
             chosen.insert(user.user_id, Some(user.clone()));
         }
     }
     let mut problems = Vec::new();
     for name in names {
-        let user = match name {
-            UserRef::Id(id) => Ok((*id, by_id.get(id).copied())),
-            UserRef::Email(email) => {
-                let found = by_email
-                    .get(&email.to_lowercase())
-                    .map_or(&[][..], Vec::as_slice);
-                only_user(email, found).map(|user| (user.user_id, Some(user)))
+        let email = match name {
+            UserRef::Id(id) => {
+                chosen.insert(*id, by_id.get(id).copied().cloned());
+                continue;
             }
+            UserRef::Email(email) => email,
         };
-        match user {
-            Ok((id, user)) => drop(chosen.insert(id, user.cloned())),
-            Err(problem) => problems.push(problem.message),
+        let found = by_email.get(&email.to_lowercase());
+        match found.map_or(&[][..], Vec::as_slice) {
+            [user] => {
+                chosen.insert(user.user_id, Some((*user).clone()));
+            }
+            [] => problems.push(format!(
+                "no user with a score has the email address {email}; check the address or use the user ID"
+            )),
+            several => {
+                let candidates: String = several.iter().map(|user| candidate(user)).collect();
+                problems.push(format!(
+                    "several users have the email address {email}; use a user ID:{candidates}"
+                ));
+            }
         }
     }
-    match problems.is_empty() {
-        true => Ok(chosen),
-        false => Err(CommandError::new(
-            ErrorKind::NoSuchUser,
-            problems.join("\n"),
-        )),
+    if problems.is_empty() {
+        return Ok(chosen);
     }
-}
-
-/// Finds the user with an email address.
-pub(crate) fn with_email<'a>(
-    email: &str,
-    summary: &'a [UserRisk],
-) -> Result<&'a UserRisk, CommandError> {
-    let wanted = email.to_lowercase();
-    let found = summary
-        .iter()
-        .filter(|user| user.email.to_lowercase() == wanted);
-    only_user(email, &found.collect::<Vec<_>>())
-}
-
-/// Returns the only user with an email address.
-fn only_user<'a>(email: &str, found: &[&'a UserRisk]) -> Result<&'a UserRisk, CommandError> {
-    let message = match found {
-        [user] => return Ok(user),
-        [] => format!(
-            "no user with a score has the email address {email}; check the address or use the user ID"
-        ),
-        several => {
-            let candidates: String = several.iter().map(|user| candidate(user)).collect();
-            format!("several users have the email address {email}; use a user ID:{candidates}")
-        }
-    };
+    let message = problems.join("\n");
     Err(CommandError::new(ErrorKind::NoSuchUser, message))
 }
 
@@ -177,10 +152,12 @@ mod tests {
             user(BEN, "shared@example.com"),
             user(CAY, "SHARED@example.com"),
         ];
-        assert_eq!(with_email("ann@example.COM", &users), Ok(&users[0]));
-        let nobody = with_email("ben@example.com", &users).unwrap_err();
+        let with_email = |email: &str| choose(&[email.parse().unwrap()], &[], &users);
+        let ann = with_email("ann@example.COM").unwrap();
+        assert_eq!(ann.values().flatten().collect::<Vec<_>>(), [&users[0]]);
+        let nobody = with_email("ben@example.com").unwrap_err();
         insta::assert_snapshot!(nobody, @"no user with a score has the email address ben@example.com; check the address or use the user ID");
-        let several = with_email("shared@example.com", &users).unwrap_err();
+        let several = with_email("shared@example.com").unwrap_err();
         insta::assert_snapshot!(several, @"
         several users have the email address shared@example.com; use a user ID:
           7a1c3d8e-8f5a-4a53-9b3c-0d6a3e9c1b11  high, 2 events, the last at 2026-11-01T10:00:00Z

@@ -31,61 +31,6 @@ pub struct LogEntry {
     pub shown: Value,
 }
 
-/// A write to log.
-#[derive(Clone, Debug)]
-pub(super) struct LoggedRequest<'a> {
-    pub(super) account: &'a str,
-    pub(super) method: &'a str,
-    pub(super) uri: &'a str,
-    pub(super) ray: &'a str,
-    pub(super) user_agent: &'a str,
-    /// `dash`, `api_token`, `api_key`, or another value of [`CONTEXT_HEADER`].
-    pub(super) context: &'a str,
-    /// The user's email address.
-    pub(super) email: &'a str,
-    /// Public ID of the token, which does not reveal it.
-    pub(super) token_id: String,
-    /// Request and response body.
-    pub(super) bodies: (Value, Value),
-    /// ID of the changed resource, if it has one.
-    pub(super) resource_id: Option<String>,
-}
-
-impl LoggedRequest<'_> {
-    /// Returns the entry as the API shows it. `product` and `type` are invented, as in the recording.
-    pub(super) fn entry(self, id: &str, time: Timestamp) -> Value {
-        let action = match self.method {
-            "POST" => "create",
-            "DELETE" => "delete",
-            _ => "update",
-        };
-        let mut actor = json!({
-            "context": self.context, "ip_address": "192.0.2.10", "type": "user", "id": self.email, "email": self.email,
-        });
-        if self.context == "api_token" {
-            actor["token_name"] = json!(format!("sandbox-{}", &self.token_id[..8]));
-            actor["token_id"] = json!(self.token_id);
-        }
-        let (request, response) = self.bodies;
-        let mut resource = json!({
-            "product": "zt_risk_scoring", "type": "zt_risk_scoring", "scope": "accounts", "request": request, "response": response,
-        });
-        if let Some(id) = self.resource_id {
-            resource["id"] = json!(id);
-        }
-        json!({
-            "id": id,
-            "account": { "id": self.account, "name": "Sandbox" },
-            "action": { "description": "", "result": "success", "time": time.to_string(), "type": action },
-            "actor": actor,
-            "raw": {
-                "cf_ray_id": self.ray, "method": self.method, "status_code": 200, "uri": self.uri, "user_agent": self.user_agent,
-            },
-            "resource": resource,
-        })
-    }
-}
-
 /// Returns a page of the log.
 pub(super) fn search(
     log: &VecDeque<LogEntry>,

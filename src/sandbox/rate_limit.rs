@@ -15,7 +15,7 @@ pub(super) struct RateLimits {
     windows: HashMap<Option<String>, Window>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Window {
     ends: Instant,
     used: u32,
@@ -60,11 +60,7 @@ impl RateLimits {
             .entry(token.map(str::to_owned))
             .or_insert(fresh);
         if window.ends <= now {
-            *window = Window {
-                ends: now + length,
-                used: 0,
-                blocked: false,
-            };
+            *window = fresh;
         }
         window.used = window.used.saturating_add(1);
         if window.used > limit && !window.blocked {
@@ -85,14 +81,8 @@ impl RateLimits {
 impl RateLimitStatus {
     /// Adds the rate-limit headers. Times are whole seconds, rounded up.
     pub(super) fn add_headers(&self, headers: &mut HeaderMap) {
-        let RateLimitStatus {
-            limit,
-            window,
-            remaining,
-            resets_in,
-            blocked,
-        } = self;
-        let (window, resets_in) = (whole_seconds(*window), whole_seconds(*resets_in));
+        let resets_in = self.resets_in.as_secs_f64().ceil();
+        let (limit, remaining, window) = (self.limit, self.remaining, self.window.as_secs());
         let mut add = |name: &'static str, value: String| {
             let value = HeaderValue::try_from(value)
                 .expect("numbers, letters and quotes make a header value");
@@ -106,14 +96,10 @@ impl RateLimitStatus {
             "ratelimit-policy",
             format!("\"default\";q={limit};w={window}"),
         );
-        if *blocked {
+        if self.blocked {
             add("retry-after", resets_in.to_string());
         }
     }
-}
-
-fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use super::account::{self, Account, LOG_ENTRY, RAY, RESPONSE, Stamp};
-use super::audit_log::{ACTOR_HEADER, CONTEXT_HEADER, LoggedRequest};
+use super::audit_log::{ACTOR_HEADER, CONTEXT_HEADER};
 use super::response::{ApiError, success};
 use super::settings::{Permission, Settings};
 use super::{BASE_PATH, Sandbox};
@@ -204,38 +204,56 @@ impl RequestContext {
         let id = self.account(Permission::Write)?;
         let result = self.sandbox.write(&id, |account, stamp| {
             let result = change(&id, account, stamp)?;
-            let entry_id = account::uuid(LOG_ENTRY | stamp.serial).simple().to_string();
-            let entry = self.logged(&id, body, &result);
-            account.log(stamp.now, entry.entry(&entry_id, stamp.now));
+            account.log(stamp.now, self.log_entry(&id, body, &result, stamp));
             Ok::<_, ApiError>(result)
         })?;
         Ok(success(&result))
     }
 
-    fn logged<'a>(&'a self, id: &'a AccountId, body: &[u8], result: &Value) -> LoggedRequest<'a> {
+    /// Returns the audit-log entry of a write, as the API shows it. `product` and `type` are invented, as in the recording.
+    fn log_entry(&self, id: &AccountId, body: &[u8], result: &Value, stamp: Stamp) -> Value {
         let header = |name| header_text(&self.headers, name);
         let (context, email) = match &self.caller.email {
             Some(email) => ("api_key", email.as_str()),
             None => ("api_token", "sandbox@example.com"),
         };
-        let named = ["integration_id", "user_id"].map(|name| self.segments.get(name).cloned());
-        let created = result["id"].as_str().map(str::to_owned);
-        let path = self.uri.path();
-        LoggedRequest {
-            account: id.as_str(),
-            method: self.method.as_str(),
-            uri: path.strip_prefix(BASE_PATH).unwrap_or(path),
-            ray: &self.caller.ray,
-            user_agent: header(header::USER_AGENT.as_str()).unwrap_or_default(),
-            context: header(CONTEXT_HEADER).unwrap_or(context),
-            email: header(ACTOR_HEADER).unwrap_or(email),
-            token_id: self.token_id(),
-            bodies: (
-                serde_json::from_slice(body).unwrap_or_else(|_| json!({})),
-                result.clone(),
-            ),
-            resource_id: named.into_iter().flatten().next().or(created),
+        let context = header(CONTEXT_HEADER).unwrap_or(context);
+        let email = header(ACTOR_HEADER).unwrap_or(email);
+        let mut actor = json!({
+            "context": context, "ip_address": "192.0.2.10", "type": "user", "id": email, "email": email,
+        });
+        if context == "api_token" {
+            let token_id = self.token_id();
+            actor["token_name"] = json!(format!("sandbox-{}", &token_id[..8]));
+            actor["token_id"] = json!(token_id);
         }
+        let request: Value = serde_json::from_slice(body).unwrap_or_else(|_| json!({}));
+        let mut resource = json!({
+            "product": "zt_risk_scoring", "type": "zt_risk_scoring", "scope": "accounts", "request": request, "response": result,
+        });
+        let named = ["integration_id", "user_id"].map(|name| self.segments.get(name));
+        let named = named.into_iter().flatten().next().map(String::as_str);
+        if let Some(id) = named.or(result["id"].as_str()) {
+            resource["id"] = json!(id);
+        }
+        let action = match self.method {
+            Method::POST => "create",
+            Method::DELETE => "delete",
+            _ => "update",
+        };
+        let path = self.uri.path();
+        let path = path.strip_prefix(BASE_PATH).unwrap_or(path);
+        let user_agent = header(header::USER_AGENT.as_str()).unwrap_or_default();
+        json!({
+            "id": account::uuid(LOG_ENTRY | stamp.serial).simple().to_string(),
+            "account": { "id": id, "name": "Sandbox" },
+            "action": { "description": "", "result": "success", "time": stamp.now.to_string(), "type": action },
+            "actor": actor,
+            "raw": {
+                "cf_ray_id": self.caller.ray, "method": self.method.as_str(), "status_code": 200, "uri": path, "user_agent": user_agent,
+            },
+            "resource": resource,
+        })
     }
 
     /// Returns true if the caller has the legacy pair.

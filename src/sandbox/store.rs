@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
 use tempfile::NamedTempFile;
 
 use super::account::{Account, Stamp};
@@ -23,11 +22,13 @@ use crate::model::account::AccountId;
 const FORMAT: &str = "riskform.sandbox/1";
 
 /// Accounts that were written to. All others have the initial state and are not stored.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Store {
+    format: String,
     /// Number of used serial numbers, so that IDs stay unique even after a restart.
     serials: u64,
     accounts: BTreeMap<AccountId, Account>,
+    #[serde(skip)]
     file: Option<StateFile>,
 }
 
@@ -37,20 +38,11 @@ struct StateFile {
     path: PathBuf,
     /// Lock, released when dropped. A separate file, because each write replaces the data file.
     _lock: File,
-    /// JSON of each account, so that a write serializes only the changed account.
-    texts: BTreeMap<AccountId, Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
 struct Format {
     format: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Document<F, A> {
-    format: F,
-    serials: u64,
-    accounts: A,
 }
 
 impl Store {
@@ -80,11 +72,10 @@ impl Store {
             }
             None => Store::default(),
         };
-        let accounts = store.accounts.iter();
+        store.format = FORMAT.to_owned();
         store.file = Some(StateFile {
             path: path.to_owned(),
             _lock: lock,
-            texts: accounts.map(|(id, one)| (id.clone(), text(one))).collect(),
         });
         Ok(store)
     }
@@ -106,52 +97,34 @@ impl Store {
     ) -> Result<T, E> {
         self.serials += 1;
         let serial = self.serials;
-        let known = self.accounts.contains_key(id);
+        let before = self.accounts.get(id).cloned();
         let initial = || Account::initial(id);
         let account = self.accounts.entry(id.clone()).or_insert_with(initial);
-        let before = self.file.as_ref().map(|_| account.clone());
-        let mut done = change(account, Stamp { now, serial });
-        if done.is_ok()
-            && let Some(file) = &mut self.file
-            && let Err(error) = file.save(serial, id, account)
-        {
-            done = Err(error.into());
-            before.into_iter().for_each(|before| *account = before);
-        }
-        if done.is_err() && !known {
-            self.accounts.remove(id);
+        let done = change(account, Stamp { now, serial });
+        let done = done.and_then(|done| Ok(self.save().map(|()| done)?));
+        if done.is_err() {
+            match before {
+                Some(before) => self.accounts.insert(id.clone(), before),
+                None => self.accounts.remove(id),
+            };
         }
         done
     }
-}
 
-impl StateFile {
-    fn save(&mut self, serials: u64, id: &AccountId, account: &Account) -> Result<(), StoreError> {
-        let before = self.texts.insert(id.clone(), text(account));
-        self.replace(serials).map_err(|source| {
-            match before {
-                Some(before) => self.texts.insert(id.clone(), before),
-                None => self.texts.remove(id),
-            };
-            StoreError::Io {
-                path: self.path.clone(),
-                source,
-            }
-        })
-    }
-
-    fn replace(&self, serials: u64) -> io::Result<()> {
-        let mut file = BufWriter::new(NamedTempFile::new_in(folder(&self.path))?);
-        let document = Document {
-            format: FORMAT,
-            serials,
-            accounts: &self.texts,
+    fn save(&self) -> Result<(), StoreError> {
+        let Some(StateFile { path, .. }) = &self.file else {
+            return Ok(());
         };
-        serde_json::to_writer(&mut file, &document)?;
-        file.write_all(b"\n")?;
-        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.persist(&self.path).map_err(|error| error.error)?;
-        Ok(())
+        let write = || {
+            let mut file = BufWriter::new(NamedTempFile::new_in(folder(path))?);
+            serde_json::to_writer(&mut file, self)?;
+            file.write_all(b"\n")?;
+            let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+            file.persist(path).map_err(|error| error.error)?;
+            Ok(())
+        };
+        let path = path.clone();
+        write().map_err(|source| StoreError::Io { path, source })
     }
 }
 
@@ -167,18 +140,9 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Store, StoreError> {
             format,
         });
     }
-    let document: Document<String, BTreeMap<AccountId, Account>> =
-        serde_json::from_slice(bytes).map_err(damaged)?;
-    Ok(Store {
-        serials: document.serials,
-        accounts: document.accounts,
-        file: None,
-    })
+    serde_json::from_slice(bytes).map_err(damaged)
 }
 
-fn text(account: &Account) -> Box<RawValue> {
-    to_raw_value(account).expect("accounts are plain data with string keys")
-}
 /// Opens a file without following symlinks, which an untrusted checkout may contain. Returns `None` if it does not exist.
 fn open_own(path: &Path, options: &mut OpenOptions) -> Result<Option<File>, StoreError> {
     let not_ours = || StoreError::NotRegularFile {

@@ -14,7 +14,7 @@ use crate::cli::io::output::Output;
 use crate::cli::load::{SelectedAccount, default_accounts};
 use crate::cli::planner;
 use crate::cli::session::Session;
-use crate::cli::user_selection::{UserRef, with_email};
+use crate::cli::user_selection::{UserRef, choose};
 use crate::model::address::{Address, Name};
 use crate::model::behavior::RiskLevel;
 use crate::model::integration::{Integration, ReferenceId, TenantUrl};
@@ -179,7 +179,11 @@ pub(crate) async fn run(args: GetArgs, output: &Output) -> Result<Exit, CommandE
         Resource::User(args) => {
             let user_id = match &args.user {
                 UserRef::Id(id) => *id,
-                UserRef::Email(email) => with_email(email, &reader.users(id).await?)?.user_id,
+                UserRef::Email(_) => {
+                    let name = std::slice::from_ref(&args.user);
+                    let chosen = choose(name, &[], &reader.users(id).await?)?;
+                    *chosen.keys().next().expect("an address selects one user")
+                }
             };
             let user = reader.user(id, user_id).await?;
             let privacy = args.privacy.privacy();

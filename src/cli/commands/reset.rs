@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::api::{ApiError, ErrorKind};
+use crate::api::ErrorKind;
 use crate::apply::{ApplyEvent, Outcome, ResetResult, reset};
 use crate::cli::commands::get::PrivacyArgs;
 use crate::cli::error::CommandError;
@@ -72,10 +72,11 @@ pub(crate) async fn run(args: ResetArgs, output: &Output) -> Result<Exit, Comman
     let audit_log = audit_log.transpose()?;
     let (account, client) = Session::account(&args.who, &args.connect, output)?;
     let by_id = args.levels.is_empty() && names.iter().all(|name| matches!(name, UserRef::Id(_)));
+    let denied = [&ErrorKind::Permission, &ErrorKind::CredentialsOrPermission];
     let summary = match client.reader().users(&account.id).await {
         Ok(users) => users,
         // Resetting by ID does not need permission to read users. With invalid credentials, the write fails with the same error.
-        Err(error) if by_id && is_permission_error(&error) => Vec::new(),
+        Err(error) if by_id && denied.contains(&error.kind()) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
     let chosen = choose(&names, &args.levels, &summary)?;
@@ -132,14 +133,6 @@ fn read_user_list(path: &Path, output: &Output) -> Result<Vec<UserRef>, CommandE
             abbreviate_list(wrong)
         ))
     })
-}
-
-fn is_permission_error(error: &ApiError) -> bool {
-    let kind = error.kind();
-    matches!(
-        kind,
-        ErrorKind::Permission | ErrorKind::CredentialsOrPermission
-    )
 }
 
 /// Returns a table of the users with a score, and the IDs of the others.
