@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::model::account::AccountId;
 use crate::model::audit_log::{self, AuditEntry, AuditLog};
-use crate::model::context::{Access, AccessGroup, AccessPolicy, IdentityProvider};
+use crate::model::context::{Access, AccessPolicy, IdentityProvider, PolicyRules};
 
 use super::client::ApiRequest;
 use super::endpoint::Endpoint;
@@ -87,9 +87,9 @@ impl Reader {
         if access.references_groups() {
             let groups = self.items(Endpoint::ListAccessGroups, account, "groups");
             for item in groups.await? {
-                match AccessGroup::read(&item) {
-                    Some(group) => drop(access.groups.insert(group.id.clone(), group)),
-                    None => access.skipped += 1,
+                match (id(&item), PolicyRules::from_json(&item)) {
+                    (Some(id), Some(rules)) => drop(access.groups.insert(id.to_owned(), rules)),
+                    _ => access.skipped += 1,
                 }
             }
         }

@@ -16,7 +16,8 @@ use crate::model::address::Address;
 use crate::model::behavior::{Behavior, BehaviorKey, apply_declared};
 use crate::model::field::{Field, Fields};
 use crate::model::integration::{Integration, IntegrationId};
-use crate::plan::{Action, Change, Note, Operation, Origin, PlanError, Wave, matches};
+use crate::model::text::abbreviate_list;
+use crate::plan::{Action, Change, Note, NoteKind, Operation, Origin, PlanError, Wave, matches};
 
 use super::ApplyRun;
 use super::result::{Outcome, SkipReason, not_as_applied};
@@ -378,7 +379,11 @@ impl ApplyRun<'_, '_> {
                 let planned: BTreeSet<IntegrationId> = planned.collect();
                 let mut new = deletes.difference(&planned).copied().peekable();
                 if new.peek().is_some() {
-                    self.notes.borrow_mut().push(Note::became_unlisted(new));
+                    let new = abbreviate_list(new);
+                    let message =
+                        format!("not deleted, because unlisted only since the plan: {new}");
+                    let note = Note::general(NoteKind::BecameUnlisted, message);
+                    self.notes.borrow_mut().push(note);
                 }
                 return;
             }

@@ -1,6 +1,5 @@
 //! Applying a plan: show, approve, write, verify, report.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::anyhow;
@@ -25,7 +24,7 @@ use crate::config::export;
 use crate::model::text::{EscapeInvisible, pluralize};
 use crate::plan::{
     AccountError, AccountPlan, Action, Change, Kind, Purpose, Run, changed_identity_providers,
-    changes_since, live_digest, plan, resolve_identity_providers,
+    changes_since, plan, resolve_identity_providers,
 };
 use crate::report::{self, DetailLevel, OutputFormat, json};
 
@@ -235,12 +234,12 @@ impl ApplyFlow<'_> {
             resolve_identity_providers(desired, &providers, options.purpose)?;
         }
         let live = Arc::new(reader.live_account(&desired.account_id).await?);
-        if changes.is_empty() && account.live_digest == Some(live_digest(&live)) {
+        let live_changes = changes_since(account.live(), &live);
+        if changes.is_empty() && live_changes.is_empty() {
             // The rollback file must come from the current live state, not from the saved plan.
             account.live = Some(live);
             return Ok(None);
         }
-        let live_changes = changes_since(account.live(), &live);
         changes.extend(live_changes.iter().map(ToString::to_string));
         if self.source == PlanSource::ThisRun {
             let known = account.context.clone().unwrap_or_default();
@@ -274,8 +273,9 @@ impl ApplyFlow<'_> {
     /// Returns the rollback file: one document per account with changes.
     fn rollback_file(&self) -> Result<String, CommandError> {
         let documents = self.applicable_plans().map(|plan| {
-            let creates = plan.count(Action::Create) + plan.count(Action::Replace);
-            let creates = u32::try_from(creates).unwrap_or(u32::MAX);
+            let actions = plan.changes.iter().map(|change| change.action);
+            let creates = actions.filter(|one| matches!(one, Action::Create | Action::Replace));
+            let creates = u32::try_from(creates.count()).unwrap_or(u32::MAX);
             export::previous(plan.desired(), plan.live(), creates).to_yaml()
         });
         let documents = documents.collect::<Result<Vec<String>, _>>();
@@ -290,10 +290,6 @@ impl ApplyFlow<'_> {
             1 => String::new(),
             _ => format!("{}/", plan.label()),
         };
-        let effects = match self.audit_log {
-            Some(_) => plan.effects(),
-            None => BTreeMap::new(),
-        };
         let mut observe = |event: ApplyEvent<'_>| {
             progress.observe(&label, &event);
             let is_write = matches!(event, ApplyEvent::Sending(_));
@@ -301,7 +297,7 @@ impl ApplyFlow<'_> {
                 self.save_previous.write_once(|| self.rollback_file())?;
             }
             if let Some(audit_log) = &self.audit_log {
-                audit_log.observe(&plan.account_id, &effects, &event)?;
+                audit_log.observe(&plan.account_id, &plan.operations, &event)?;
             }
             if is_write {
                 self.output.note_write();

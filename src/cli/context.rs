@@ -11,7 +11,7 @@ use crate::cli::load;
 use crate::cli::session::Session;
 use crate::model::account::{DesiredAccount, GuardMode};
 use crate::model::context::{Access, Context, FetchError, Fetched};
-use crate::plan::{AccountPlan, Note, Options, affects_levels, plan};
+use crate::plan::{AccountPlan, Note, NoteKind, Options, affects_levels, plan};
 
 /// Flag to skip the context.
 #[derive(Args, Clone, Copy, Debug)]
@@ -130,7 +130,10 @@ pub(crate) async fn add_attribution(
     match fetch(session, desired, read).await {
         Fetched::Loaded(log) => drift.attribute(&log),
         Fetched::Failed(unread) => {
-            let note = Note::attribution_unavailable(&unread);
+            let note = Note::general(
+                NoteKind::AttributionUnavailable,
+                format!("cannot determine who changed it: {unread}"),
+            );
             drift.notes.insert(0, note);
             let context = drift.context.get_or_insert_default();
             context.audit_log = Fetched::Failed(unread);

@@ -106,7 +106,7 @@ impl Exit {
             },
             None if !account.errors.is_empty() => Exit::Error,
             None if !account.violations.is_empty() => Exit::Blocked,
-            None if format == Format::Apply || account.is_empty() => Exit::Done,
+            None if format == Format::Apply || account.changes.is_empty() => Exit::Done,
             None => Exit::Changes,
         }
     }

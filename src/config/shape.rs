@@ -9,7 +9,6 @@ use super::scalar::Scalar;
 use crate::model::account::GuardMode;
 use crate::model::behavior::{BehaviorKey, RiskLevel};
 use crate::model::field::OKTA;
-use crate::model::limits::DeleteAllPolicy;
 
 /// The JSON Schema of desired-state files. A test generates it from [`DOCUMENT`].
 pub const CONFIG_SCHEMA: &str = include_str!("../../schema/config.schema.json");
@@ -302,7 +301,7 @@ const LIMIT_GUARDS: Map = map(
     "Guards for every plan.",
     keys! {
         "max_deletes": scalar(Scalar::Number), "Maximum number of integrations a plan may delete or replace.";
-        "delete_all": scalar(Scalar::Word(DeleteAllPolicy::WORDS)), "Allow deleting every live integration.";
+        "delete_all": scalar(Scalar::Word(&["deny"])), "Allow deleting every live integration.";
         "weakening": scalar(Scalar::Word(GuardMode::WORDS)), "Allow plans that weaken protection.";
         "policies": scalar(Scalar::Word(GuardMode::WORDS)),
             "Allow plans after which no enabled behavior assigns a level that an Access policy uses.";

@@ -1,7 +1,6 @@
 //! Differences between an account and its files, as findings of a drift and as checks of the audit.
 
 use super::{AuditInput, CheckResult, none};
-use crate::model::account::BehaviorDeclaration;
 use crate::model::finding::Finding;
 use crate::plan::{
     AccountPlan, Action, Change, Field, FieldAttribution, FieldChange, FieldValue, Fields,
@@ -79,10 +78,9 @@ pub(super) fn behaviors(input: &AuditInput<'_>) -> CheckResult {
     let plan = input.plan;
     no_differences(plan, "behaviors")?;
     let keys = plan.live().behaviors.keys();
-    let declared_on = keys.filter(|key| match plan.desired().behavior(key) {
-        BehaviorDeclaration::Named { fields, .. } => fields.is_on(Field::Enabled),
-        BehaviorDeclaration::Wildcard { entry } => entry.fields.is_on(Field::Enabled),
-        BehaviorDeclaration::Unmanaged | BehaviorDeclaration::Unlisted => false,
+    let declared_on = keys.filter(|key| {
+        let entry = plan.desired().behavior(key);
+        entry.is_some_and(|entry| entry.fields.is_on(Field::Enabled))
     });
     Ok(match declared_on.count() {
         0 => "no behavior is declared on".to_owned(),

@@ -108,7 +108,7 @@ fn candidate_levels(access: &Access) -> BTreeSet<Level> {
     /// Name for a user without a score in rules. No behavior assigns it, but users have it.
     const UNSCORED: &str = "unscored";
     let rules = access.policies.values().map(|policy| &policy.rules);
-    let rules = rules.chain(access.groups.values().map(|group| &group.rules));
+    let rules = rules.chain(access.groups.values());
     let named = rules
         .flat_map(|rules| rules.all())
         .flat_map(|rule| match rule {

@@ -8,7 +8,6 @@ use super::permissions::{entitlement, optional, read, write};
 use super::probe::ProbeResults;
 use super::{complete, from_error};
 use crate::api::{ErrorKind, TokenStatus, TransportErrorKind, VerifiedToken};
-use crate::model::account::BehaviorDeclaration;
 use crate::model::finding::{CheckStatus, CheckedAccount, Finding};
 use crate::model::open_enum::OpenEnum;
 use crate::model::text::abbreviate_list;
@@ -212,7 +211,7 @@ fn new_behaviors(probed: &ProbeResults<'_>) -> Option<Finding> {
     };
     let new = live
         .iter()
-        .filter(|key| matches!(desired.behavior(key), BehaviorDeclaration::Unlisted));
+        .filter(|key| desired.behavior(key).is_none() && !desired.unmanaged.contains_key(key));
     let new: Vec<_> = new.collect();
     Some(match new.is_empty() {
         true => Finding::pass("all behaviors are in the files"),

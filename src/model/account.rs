@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::civil::Date;
-#[cfg(test)]
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::address::{Address, Glob};
@@ -22,24 +20,20 @@ pub use super::id::AccountId;
 
 /// Desired state of one account, as declared in its files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(JsonSchema))]
 pub struct DesiredAccount {
     pub account_id: AccountId,
     /// Display name of the account.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
     /// File that declares the account, as given by the user.
     pub source: Arc<str>,
     /// Name of the environment variable that holds the API token for this account.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub api_token_env: Option<String>,
     /// Behaviors declared by name.
     pub behaviors: BTreeMap<BehaviorKey, Declared>,
     /// The wildcard entry `"*"`. It applies to all behaviors of the account, and to fields that a named entry leaves out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wildcard: Option<Declared>,
     /// Behaviors excluded from `"*"` and from `unlisted` (`NAME: null`).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub unmanaged: BTreeMap<BehaviorKey, Location>,
     /// Declared integrations by name.
     pub integrations: BTreeMap<Name, Declared>,
@@ -52,37 +46,22 @@ pub struct DesiredAccount {
 }
 
 impl DesiredAccount {
-    /// Returns the declaration of a behavior, with the wildcard entry merged in.
-    pub fn behavior(&self, key: &BehaviorKey) -> BehaviorDeclaration<'_> {
+    /// Returns the entry of a behavior, merged over the wildcard entry; `None` if no entry declares it.
+    pub fn behavior(&self, key: &BehaviorKey) -> Option<Declared> {
         let wildcard = self.wildcard.as_ref();
-        match (self.behaviors.get(key), wildcard) {
-            (Some(entry), None) => BehaviorDeclaration::Named {
-                fields: entry.fields.clone(),
-                entry,
-            },
-            (Some(entry), Some(wildcard)) => BehaviorDeclaration::Named {
-                fields: entry.fields.apply_to(&wildcard.fields),
-                entry,
-            },
-            (None, _) if self.unmanaged.contains_key(key) => BehaviorDeclaration::Unmanaged,
-            (None, Some(entry)) => BehaviorDeclaration::Wildcard { entry },
-            (None, None) => BehaviorDeclaration::Unlisted,
-        }
-    }
-
-    /// Returns the names of the variables in a behavior's declared values, by field.
-    pub fn behavior_variables(&self, key: &BehaviorKey) -> BTreeMap<String, Vec<String>> {
-        let named = self.behaviors.get(key);
-        let is_named = |field: &str| {
-            let mut declared = named.into_iter().flat_map(|entry| entry.fields.iter());
-            declared.any(|(named, _)| named.as_str() == field)
+        let wildcard = wildcard.filter(|_| !self.unmanaged.contains_key(key));
+        let (Some(named), Some(wildcard)) = (self.behaviors.get(key), wildcard) else {
+            return self.behaviors.get(key).or(wildcard).cloned();
         };
-        let wildcard = self.wildcard.iter().flat_map(|entry| &entry.variables);
-        let wildcard = wildcard.filter(|(field, _)| !is_named(field));
-        let variables = wildcard.chain(named.into_iter().flat_map(|entry| &entry.variables));
-        variables
-            .map(|(field, names)| (field.clone(), names.clone()))
-            .collect()
+        let is_named = |name: &str| named.fields.iter().any(|(field, _)| field.as_str() == name);
+        let mut variables = wildcard.variables.clone();
+        variables.retain(|field, _| !is_named(field));
+        variables.extend(named.variables.clone());
+        Some(Declared {
+            fields: named.fields.apply_to(&wildcard.fields),
+            variables,
+            ..named.clone()
+        })
     }
 
     /// Returns the display name of the account: its name, or its ID if it has none.
@@ -182,59 +161,29 @@ pub fn is_variable_name(text: &str) -> bool {
     !text.is_empty() && !text.starts_with(|c: char| c.is_ascii_digit()) && text.bytes().all(is_word)
 }
 
-/// A behavior as declared in files.
-#[derive(Clone, Debug)]
-pub enum BehaviorDeclaration<'a> {
-    /// Declared by name.
-    Named { fields: Fields, entry: &'a Declared },
-    /// Declared only by the wildcard entry `"*"`.
-    Wildcard { entry: &'a Declared },
-    /// Excluded from the wildcard entry with `null`.
-    Unmanaged,
-    /// Not declared.
-    Unlisted,
-}
-
 /// An entry of a file: a behavior or an integration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Declared {
     /// Declared fields. Other fields keep their live value.
     #[serde(flatten)]
     pub fields: Fields,
     /// Name of the Access identity provider. Its ID is in `reference_id`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_provider: Option<String>,
     /// Okta organization of the identity provider, if known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_provider_org: Option<TenantUrl>,
     /// ID of the live integration this entry manages.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<IntegrationId>,
     /// Protection settings.
-    #[serde(default, skip_serializing_if = "Lifecycle::is_default")]
+    #[serde(default)]
     pub lifecycle: Lifecycle,
     /// Location of the entry.
     pub location: Location,
     /// Names of the variables used in the values, by field.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub variables: BTreeMap<String, Vec<String>>,
 }
 
 impl Declared {
-    /// Creates an entry with fields only.
-    pub fn new(fields: Fields, location: Location) -> Self {
-        Declared {
-            fields,
-            identity_provider: None,
-            identity_provider_org: None,
-            id: None,
-            lifecycle: Lifecycle::default(),
-            location,
-            variables: BTreeMap::new(),
-        }
-    }
-
     /// Returns true unless the entry declares an inactive integration.
     pub fn is_active(&self) -> bool {
         self.fields.get(Field::Active) != Some(&FieldValue::Bool(false))
@@ -289,7 +238,6 @@ impl Declared {
 
 /// Protection settings of an integration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(JsonSchema))]
 #[serde(default)]
 pub struct Lifecycle {
     /// Blocks every plan that deletes or replaces the integration. Cannot be overridden.
@@ -299,10 +247,6 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
-    fn is_default(&self) -> bool {
-        *self == Lifecycle::default()
-    }
-
     /// Returns true if changes of the field are ignored on this day (UTC).
     pub fn ignores(&self, field: Field, today: Date) -> bool {
         let mut ignored = self.ignore_changes.iter();
@@ -312,14 +256,11 @@ impl Lifecycle {
 
 /// A field to ignore, permanently or until a date.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(JsonSchema))]
 pub struct IgnoreChange {
     pub field: Field,
     /// Last day (UTC) the field is ignored. Permanent if missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Date>,
     /// Reason, shown in plans.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Location of the item.
     pub location: Location,
@@ -327,7 +268,6 @@ pub struct IgnoreChange {
 
 /// Handling of live resources that are not in any file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(JsonSchema))]
 #[serde(default)]
 pub struct Unlisted {
     /// Handling of unlisted behaviors.
@@ -361,7 +301,6 @@ string_enum! {
 
 /// Rules that block a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(JsonSchema))]
 #[serde(default)]
 pub struct Guards {
     /// Maximum number of integrations a plan may delete or replace.
@@ -369,7 +308,6 @@ pub struct Guards {
     /// Handling of plans that weaken protection.
     pub weakening: GuardMode,
     /// Handling of plans after which no enabled behavior assigns a level that an Access policy uses.
-    #[serde(default)]
     pub policies: GuardMode,
     /// Integrations that cannot be deleted, replaced, deactivated or redirected.
     pub protected: Vec<ProtectedItem>,
@@ -400,7 +338,6 @@ string_enum! {
 
 /// An item of `guards.protected`: a tenant_url, a reference_id, an ID, an address or an address pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(JsonSchema))]
 pub struct ProtectedItem {
     /// Text as declared.
     pub text: String,
@@ -436,7 +373,6 @@ impl ProtectedItem {
 
 /// Live state of one account, as returned by the API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(JsonSchema))]
 pub struct LiveAccount {
     /// All behaviors of the account.
     pub behaviors: BTreeMap<BehaviorKey, Behavior>,

@@ -3,11 +3,10 @@
 #[cfg(test)]
 use std::borrow::Cow;
 use std::fmt;
-use std::str::FromStr;
 
 #[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use wildmatch::WildMatch;
 
 use super::field::Kind;
@@ -48,38 +47,9 @@ impl fmt::Display for Address {
     }
 }
 
-impl FromStr for Address {
-    type Err = ParseAddressError;
-
-    fn from_str(text: &str) -> Result<Self, ParseAddressError> {
-        if let Some(key) = text.strip_prefix("behavior.") {
-            return Ok(Address::Behavior(BehaviorKey::new(key)));
-        }
-        if let Some(name) = text.strip_prefix("integration.") {
-            return name
-                .parse()
-                .map(Address::Integration)
-                .map_err(|_| ParseAddressError);
-        }
-        text.strip_prefix("integration[")
-            .and_then(|rest| rest.strip_suffix(']'))
-            .and_then(|id| id.parse().ok())
-            .map(Address::UnlistedIntegration)
-            .ok_or(ParseAddressError)
-    }
-}
-
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Address {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -98,63 +68,46 @@ impl JsonSchema for Address {
     }
 }
 
-/// Error for text that is not an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected an address: behavior.NAME, integration.NAME or integration[ID]")]
-pub struct ParseAddressError;
-
 /// Address pattern with the wildcards `*` and `?`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
-#[serde(into = "String", from = "String")]
-pub struct Glob {
-    text: String,
-    pattern: WildMatch,
-}
+#[serde(transparent)]
+pub struct Glob(String);
 
 impl Glob {
     /// Parses any text.
     pub fn new(text: &str) -> Self {
-        Glob {
-            text: text.to_owned(),
-            pattern: WildMatch::new(text),
-        }
+        Glob(text.to_owned())
     }
 
     /// Returns true if it matches the address, with or without the account in front. `label` is the display name of the account.
     pub fn matches(&self, label: &str, address: &Address) -> bool {
-        let address = address.to_string();
-        self.pattern.matches(&address) || self.pattern.matches(&format!("{label}/{address}"))
+        let (pattern, address) = (WildMatch::new(&self.0), address.to_string());
+        pattern.matches(&address) || pattern.matches(&format!("{label}/{address}"))
     }
 
     /// Returns true if it may match an address of the account: it does not name another account.
     pub fn may_match_account(&self, label: &str) -> bool {
-        let account = self.text.split_once('/').map(|(account, _)| account);
+        let account = self.0.split_once('/').map(|(account, _)| account);
         account.is_none_or(|account| WildMatch::new(account).matches(label))
     }
 
     /// Returns true if it is this address, with or without the account in front, and not a pattern.
     pub fn is_address(&self, label: &str, address: &Address) -> bool {
         let account = format!("{label}/");
-        let path = self.text.strip_prefix(&account).unwrap_or(&self.text);
+        let path = self.0.strip_prefix(&account).unwrap_or(&self.0);
         path == address.to_string()
     }
 }
 
 impl From<String> for Glob {
     fn from(text: String) -> Self {
-        Glob::new(&text)
-    }
-}
-
-impl From<Glob> for String {
-    fn from(glob: Glob) -> Self {
-        glob.text
+        Glob(text)
     }
 }
 
 impl fmt::Display for Glob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.text.fmt(f)
+        self.0.fmt(f)
     }
 }

@@ -10,10 +10,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::field::{FIELDS, Field, FieldSpec, FieldType, FieldValue, Kind};
-use super::id::{AccountId, BehaviorKey, IntegrationId, ReferenceId};
-use super::open_enum::OpenEnum;
-use super::tenant_url::TenantUrl;
+use super::field::{FIELDS, Field, FieldValue, Kind};
+use super::id::{AccountId, BehaviorKey, IntegrationId};
 
 /// Successful writes to the risk scoring of one account, from its audit log.
 #[derive(Clone, Debug, PartialEq)]
@@ -186,20 +184,6 @@ impl LoggedWrite {
     }
 }
 
-impl FieldValue {
-    /// Returns the logged value of a field, which may have any type.
-    fn logged(spec: &FieldSpec, value: &Value) -> Option<Self> {
-        let text = value.as_str();
-        match spec.value_type {
-            FieldType::Bool => value.as_bool().map(FieldValue::Bool),
-            FieldType::Level => text.map(|text| FieldValue::Level(OpenEnum::parse(text))),
-            FieldType::Text => text.map(|text| FieldValue::Text(text.into())),
-            FieldType::Reference => text.and_then(ReferenceId::new).map(FieldValue::Reference),
-            FieldType::Url => text.map(|text| FieldValue::Url(TenantUrl::from_live(text))),
-        }
-    }
-}
-
 fn behaviors(item: &Value) -> Option<BTreeMap<BehaviorKey, LoggedFields>> {
     let sent = item.pointer("/resource/request/behaviors")?.as_object()?;
     let answered = response_field(item, "/behaviors").and_then(Value::as_object);
@@ -208,7 +192,8 @@ fn behaviors(item: &Value) -> Option<BTreeMap<BehaviorKey, LoggedFields>> {
     for (key, fields) in sent.iter().chain(answered.into_iter().flatten()) {
         let logged = behaviors.entry(BehaviorKey::new(key.as_str())).or_default();
         for spec in FIELDS.iter().filter(|spec| spec.kind == Kind::Behavior) {
-            if let Some(value) = FieldValue::logged(spec, &fields[spec.field.as_str()]) {
+            // A logged value may have any type.
+            if let Ok(Some(value)) = spec.value_type.parse(&fields[spec.field.as_str()]) {
                 logged.entry(spec.field).or_insert(Some(value));
             }
         }
@@ -229,10 +214,9 @@ fn integration(item: &Value) -> Option<LoggedFields> {
         let Some(value) = sent.or_else(|| response_field(item, &format!("/{name}"))) else {
             continue;
         };
-        match FieldValue::logged(spec, value) {
-            Some(value) => drop(logged.insert(spec.field, Some(value))),
-            None if spec.field == Field::ReferenceId => drop(logged.insert(spec.field, None)),
-            None => {}
+        let value = spec.value_type.parse(value).ok().flatten();
+        if value.is_some() || spec.field == Field::ReferenceId {
+            logged.insert(spec.field, value);
         }
     }
     Some(logged)

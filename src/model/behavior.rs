@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-#[cfg(test)]
-use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
@@ -16,7 +14,6 @@ pub use super::id::BehaviorKey;
 
 /// A behavior of the account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(JsonSchema))]
 pub struct Behavior {
     /// Title of the behavior.
     #[serde(default, deserialize_with = "malformed_is_default")]

@@ -81,8 +81,8 @@ pub type Level = OpenEnum<RiskLevel>;
 pub struct Access {
     /// Policies by ID: reusable policies and those of a single application.
     pub policies: BTreeMap<String, AccessPolicy>,
-    /// Groups by ID.
-    pub groups: BTreeMap<String, AccessGroup>,
+    /// Rules that select the members of groups, by the ID of the group.
+    pub groups: BTreeMap<String, PolicyRules>,
     /// Number of policies, groups and applications that were skipped because they could not be parsed or read.
     #[serde(default)]
     pub skipped: usize,
@@ -101,17 +101,6 @@ pub struct AccessPolicy {
     pub rules: PolicyRules,
     /// Number of applications that use the policy, if known.
     pub app_count: Option<u64>,
-}
-
-/// An Access group: a set of users that policies and other groups refer to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(JsonSchema))]
-pub struct AccessGroup {
-    pub id: String,
-    /// Name of the group (untrusted text).
-    pub name: String,
-    /// Rules that select the members.
-    pub rules: PolicyRules,
 }
 
 string_enum! {
@@ -165,6 +154,12 @@ pub struct IdentityProvider {
     pub kind: String,
     /// Base URL of the Okta organization. The rest of the configuration is not kept, because it may contain a secret.
     pub okta_account: Option<TenantUrl>,
+}
+
+impl fmt::Display for IdentityProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.id)
+    }
 }
 
 impl IdentityProvider {
@@ -223,7 +218,7 @@ impl Access {
             if let Some(group) = self.groups.get(id)
                 && kept.insert(id.to_owned())
             {
-                ahead.extend(group.rules.groups());
+                ahead.extend(group.groups());
             }
         }
         self.groups.retain(|id, _| kept.contains(id));
@@ -234,11 +229,11 @@ impl Access {
     fn groups_with(&self, is_wanted: impl Fn(&PolicyRule) -> bool) -> BTreeSet<String> {
         let mut led_to_by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let mut ahead: Vec<&str> = Vec::new();
-        for (id, group) in &self.groups {
-            for led_to in group.rules.groups() {
+        for (id, rules) in &self.groups {
+            for led_to in rules.groups() {
                 led_to_by.entry(led_to).or_default().push(id);
             }
-            if group.rules.all().any(&is_wanted) {
+            if rules.all().any(&is_wanted) {
                 ahead.push(id);
             }
         }
@@ -259,25 +254,15 @@ impl AccessPolicy {
             id: text(item, "id")?,
             name: text(item, "name")?,
             decision: OpenEnum::parse(&text(item, "decision").unwrap_or_default()),
-            rules: PolicyRules::read(item)?,
+            rules: PolicyRules::from_json(item)?,
             app_count: item.get("app_count").and_then(Value::as_u64),
         })
     }
 }
 
-impl AccessGroup {
-    /// Parses an item of the API's list. Returns `None` if its ID or name is missing, or a rule cannot be understood.
-    pub fn read(item: &Value) -> Option<Self> {
-        Some(AccessGroup {
-            id: text(item, "id")?,
-            name: text(item, "name")?,
-            rules: PolicyRules::read(item)?,
-        })
-    }
-}
-
 impl PolicyRules {
-    fn read(item: &Value) -> Option<Self> {
+    /// Parses the rules of a policy or group, or of an item of the API's list of groups. Returns `None` if a rule cannot be understood.
+    pub fn from_json(item: &Value) -> Option<Self> {
         let list = |key| match item.get(key) {
             None | Some(Value::Null) => Some(Vec::new()),
             Some(Value::Array(rules)) => rules.iter().map(PolicyRule::read).collect(),
@@ -379,7 +364,7 @@ mod tests {
             item["id"] = json!("p");
             item["name"] = json!("P");
             assert_eq!(AccessPolicy::from_json(&item), None, "{rules}");
-            assert_eq!(AccessGroup::read(&item), None, "{rules}");
+            assert_eq!(PolicyRules::from_json(&item), None, "{rules}");
         }
         for item in [
             json!({ "id": "p" }),
@@ -387,7 +372,6 @@ mod tests {
             json!(null),
         ] {
             assert_eq!(AccessPolicy::from_json(&item), None);
-            assert_eq!(AccessGroup::read(&item), None);
             assert_eq!(IdentityProvider::from_json(&item), None);
         }
     }
@@ -417,9 +401,8 @@ mod tests {
             let policy = AccessPolicy::from_json(&policy).unwrap();
             access.policies.insert(policy.id.clone(), policy);
             for (id, rule) in groups.clone() {
-                let group = json!({ "id": id, "name": id, "include": [rule] });
-                let group = AccessGroup::read(&group).unwrap();
-                access.groups.insert(group.id.clone(), group);
+                let group = PolicyRules::from_json(&json!({ "include": [rule] })).unwrap();
+                access.groups.insert(id.to_owned(), group);
             }
             let access = access.retain_level_policies();
             assert_eq!(

@@ -3,12 +3,12 @@
 
 #[cfg(test)]
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 #[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
@@ -147,20 +147,16 @@ impl JsonSchema for FieldValue {
 }
 
 impl FieldType {
-    /// Deserializes a value. `null` and an empty reference are unset.
-    fn next_value<'de, M: MapAccess<'de>>(
-        self,
-        map: &mut M,
-    ) -> Result<Option<FieldValue>, M::Error> {
+    /// Parses a value. `null` and an empty reference are unset.
+    pub(super) fn parse(self, value: &Value) -> serde_json::Result<Option<FieldValue>> {
         Ok(match self {
-            FieldType::Bool => map.next_value::<Option<_>>()?.map(FieldValue::Bool),
-            FieldType::Level => map.next_value::<Option<_>>()?.map(FieldValue::Level),
-            FieldType::Text => map.next_value::<Option<_>>()?.map(FieldValue::Text),
-            FieldType::Reference => map
-                .next_value::<Option<String>>()?
+            FieldType::Bool => Option::deserialize(value)?.map(FieldValue::Bool),
+            FieldType::Level => Option::deserialize(value)?.map(FieldValue::Level),
+            FieldType::Text => Option::deserialize(value)?.map(FieldValue::Text),
+            FieldType::Reference => <Option<&str>>::deserialize(value)?
                 .and_then(ReferenceId::new)
                 .map(FieldValue::Reference),
-            FieldType::Url => map.next_value::<Option<_>>()?.map(FieldValue::Url),
+            FieldType::Url => Option::deserialize(value)?.map(FieldValue::Url),
         })
     }
 }
@@ -254,11 +250,6 @@ impl Fields {
         merged
     }
 
-    /// Returns the kind of the resource, if a field is set.
-    pub fn kind(&self) -> Option<Kind> {
-        self.0.first().map(|(field, _)| field.spec().kind)
-    }
-
     /// Returns true if the field is `true`.
     pub fn is_on(&self, field: Field) -> bool {
         self.get(field) == Some(&FieldValue::Bool(true))
@@ -320,16 +311,6 @@ impl Fields {
 
 /// Live resources.
 impl Fields {
-    /// Serializes all fields of the kind. Unset ones are null.
-    pub(crate) fn serialize_complete<S: Serializer>(
-        &self,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        let kind = self.kind();
-        let specs = FIELDS.iter().filter(|spec| Some(spec.kind) == kind);
-        serializer.collect_map(specs.map(|spec| (spec.field, self.get(spec.field))))
-    }
-
     /// Deserializes the fields of a live resource. All but `reference_id` must be set: `""`, `null` and a missing reference all mean unset
     /// (`schema/api.md`, Integrations).
     pub(crate) fn deserialize_complete<'de, D: Deserializer<'de>>(
@@ -348,38 +329,27 @@ impl Fields {
     }
 }
 
+/// Writes all fields of the kind. Unset ones are null.
 impl Serialize for Fields {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter())
+        let kind = self.0.first().map(|(field, _)| field.spec().kind);
+        let specs = FIELDS.iter().filter(|spec| Some(spec.kind) == kind);
+        serializer.collect_map(specs.map(|spec| (spec.field, self.get(spec.field))))
     }
 }
 
 /// Reads the members that are fields, and skips all others.
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldsVisitor;
-
-        impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Fields;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of fields")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
-                let mut fields = Fields::default();
-                while let Some(name) = map.next_key::<String>()? {
-                    match name.parse::<Field>() {
-                        Ok(field) => {
-                            fields.set(field, field.spec().value_type.next_value(&mut map)?)
-                        }
-                        Err(_) => drop(map.next_value::<IgnoredAny>()?),
-                    }
-                }
-                Ok(fields)
+        let members = BTreeMap::<String, Value>::deserialize(deserializer)?;
+        let mut fields = Fields::default();
+        for (name, value) in members {
+            if let Ok(field) = name.parse::<Field>() {
+                let value = field.spec().value_type.parse(&value);
+                fields.set(field, value.map_err(serde::de::Error::custom)?);
             }
         }
-        deserializer.deserialize_map(FieldsVisitor)
+        Ok(fields)
     }
 }
 

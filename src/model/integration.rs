@@ -4,8 +4,6 @@ use std::fmt;
 
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-#[cfg(test)]
-use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::field::{Fields, Kind};
@@ -43,7 +41,6 @@ pub fn reference_path(account: &AccountId, reference: &ReferenceId) -> Option<St
 
 /// An integration of the account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(JsonSchema))]
 pub struct Integration {
     /// ID of the integration.
     pub id: IntegrationId,
@@ -56,11 +53,7 @@ pub struct Integration {
     /// URL to enter in Okta's shared-signals settings.
     #[serde(default, deserialize_with = "malformed_is_default")]
     pub well_known_url: String,
-    #[serde(
-        flatten,
-        serialize_with = "Fields::serialize_complete",
-        deserialize_with = "fields"
-    )]
+    #[serde(flatten, deserialize_with = "fields")]
     pub fields: Fields,
 }
 

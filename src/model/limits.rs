@@ -6,16 +6,7 @@ use serde::Deserialize;
 use wildmatch::WildMatch;
 
 use super::account::{GuardMode, ProtectedItem};
-use super::open_enum::string_enum;
 use super::tenant_url::TenantUrl;
-
-string_enum! {
-    /// Handling of plans that delete every live integration.
-    DeleteAllPolicy {
-        /// Blocks the plan, even with --allow-delete-all.
-        Deny = "deny",
-    }
-}
 
 /// Limits of one run. The default sets no limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -25,7 +16,8 @@ pub struct Limits {
     #[serde(skip)]
     pub source: Option<PathBuf>,
     pub max_deletes: Option<u32>,
-    pub delete_all: Option<DeleteAllPolicy>,
+    /// `deny` blocks plans that delete every live integration.
+    pub delete_all: GuardMode,
     pub weakening: GuardMode,
     pub policies: GuardMode,
     pub protected: Vec<ProtectedItem>,

@@ -114,6 +114,8 @@ pub(super) mod tests {
     use super::*;
     use crate::model::account::UnlistedPolicy;
     use crate::model::account::{DesiredAccount, Guards, Unlisted};
+    use crate::model::address::Address;
+    use crate::model::behavior::BehaviorKey;
     use crate::model::context::Context;
     use crate::model::location::Location;
     use crate::plan::{
@@ -131,14 +133,13 @@ pub(super) mod tests {
             });
             let desired: DesiredAccount = serde_json::from_value(account).unwrap();
             let (live, options) = (Arc::default(), Options::default());
-            let planned = plan(
+            plan(
                 &Arc::new(desired),
                 &live,
                 &Context::default(),
                 date(2026, 11, 22),
                 &options,
-            );
-            planned.without_states()
+            )
         };
         let diff = |address: &str, before: Option<Fields>, after: Option<Fields>| {
             let (before, after) = (before.as_ref(), after.as_ref());
@@ -151,7 +152,11 @@ pub(super) mod tests {
                 location: Some(location),
                 ..Origin::default()
             };
-            Change::between(address.parse().unwrap(), before, after, origin).unwrap()
+            let address = match address.split_once('.') {
+                Some(("behavior", key)) => Address::Behavior(BehaviorKey::new(key)),
+                _ => Address::Integration(address["integration.".len()..].parse().unwrap()),
+            };
+            Change::between(address, before, after, origin).unwrap()
         };
         let behavior = |enabled: bool, level: &str| -> Option<Fields> {
             let fields = json!({ "enabled": enabled, "risk_level": level });
@@ -160,9 +165,11 @@ pub(super) mod tests {
         let okta = json!({ "integration_type": "Okta", "tenant_url": "https://x.okta.com", "active": true });
         let okta: Fields = serde_json::from_value(okta).unwrap();
         let unlisted = |id: &str, policy| UnlistedResource {
-            address: format!("integration[4cfe8442-664b-4915-acd4-b39cd65c431{id}]")
-                .parse()
-                .unwrap(),
+            address: Address::UnlistedIntegration(
+                format!("4cfe8442-664b-4915-acd4-b39cd65c431{id}")
+                    .parse()
+                    .unwrap(),
+            ),
             policy,
             fields: okta.clone(),
             attribution: Vec::new(),

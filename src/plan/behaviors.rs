@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::account::{BehaviorDeclaration, DesiredAccount, LiveAccount, UnlistedPolicy};
+use crate::model::account::{DesiredAccount, LiveAccount, UnlistedPolicy};
 use crate::model::address::Address;
 use crate::model::behavior::BehaviorKey;
 use crate::model::field::{Field, FieldValue, Fields};
@@ -62,37 +62,38 @@ pub(super) fn diff(
         let address = Address::Behavior(key.clone());
         let before = &behavior.fields;
         let disabled = || Fields::from_iter([(Field::Enabled, FieldValue::Bool(false))]);
-        let origin = |location: &Location, declared_by| Origin {
-            location: Some(location.clone()),
-            declared_by,
-            variables: desired.behavior_variables(key),
-            ..Origin::default()
-        };
+        let is_named = desired.behaviors.contains_key(key);
         let (declared, origin) = match (desired.behavior(key), purpose) {
-            (BehaviorDeclaration::Named { entry, .. }, Purpose::Destroy) => {
-                let origin = Origin {
-                    variables: BTreeMap::new(),
-                    ..origin(&entry.location, None)
-                };
-                (disabled(), origin)
-            }
-            (BehaviorDeclaration::Named { fields, entry }, _) => {
-                (fields, origin(&entry.location, None))
-            }
             // Only an entry by name disables a behavior.
-            (BehaviorDeclaration::Wildcard { .. }, Purpose::Destroy) => {
+            (Some(_), Purpose::Destroy) if !is_named => {
                 let message =
                     "stays enabled because only \"*\" declares it; list it by name to disable it";
                 let note = || Note::new(NoteKind::WildcardBehaviorKept, address, message);
                 notes.extend(before.is_on(Field::Enabled).then(note));
                 continue;
             }
-            (BehaviorDeclaration::Wildcard { entry }, _) => {
-                let wildcard = Some(DeclaredBy::Wildcard);
-                (entry.fields.clone(), origin(&entry.location, wildcard))
+            (Some(entry), purpose) => {
+                let origin = Origin {
+                    location: Some(entry.location),
+                    declared_by: (!is_named).then_some(DeclaredBy::Wildcard),
+                    ..Origin::default()
+                };
+                match purpose {
+                    Purpose::Destroy => (disabled(), origin),
+                    Purpose::Apply | Purpose::Drift => {
+                        let variables = entry.variables;
+                        (
+                            entry.fields,
+                            Origin {
+                                variables,
+                                ..origin
+                            },
+                        )
+                    }
+                }
             }
-            (BehaviorDeclaration::Unmanaged, _) => continue,
-            (BehaviorDeclaration::Unlisted, purpose) => {
+            (None, _) if desired.unmanaged.contains_key(key) => continue,
+            (None, purpose) => {
                 let policy = desired.unlisted.behaviors;
                 // `destroy` ignores unlisted behaviors, whatever the file says.
                 let disables = policy == UnlistedPolicy::Disable && purpose != Purpose::Destroy;

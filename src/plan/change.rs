@@ -25,21 +25,21 @@ pub struct Change {
     pub address: Address,
     pub kind: Kind,
     pub action: Action,
-    /// Reason why the change weakens protection.
-    #[serde(flatten, serialize_with = "WeakensJson::serialize_reason")]
-    #[cfg_attr(test, schemars(with = "WeakensJson"))]
+    /// Reason why the change weakens protection. In JSON, whether it does.
+    #[serde(serialize_with = "is_some")]
+    #[cfg_attr(test, schemars(with = "bool"))]
     pub weakens: Option<Weakening>,
-    /// Reason why the live state protects less than the desired state.
-    #[serde(flatten, serialize_with = "LiveWeakerJson::serialize_reason")]
-    #[cfg_attr(test, schemars(with = "LiveWeakerJson"))]
+    /// Reason why the live state protects less than the desired state. In JSON, whether it does.
+    #[serde(serialize_with = "is_some")]
+    #[cfg_attr(test, schemars(with = "bool"))]
     pub live_weaker: Option<Weakening>,
     #[serde(flatten)]
     pub origin: Origin,
     /// Live fields. Null if the resource does not exist.
-    #[serde(serialize_with = "all_fields")]
+    #[serde(skip)]
     pub before: Option<Fields>,
     /// Fields after the change. Null if the resource is deleted.
-    #[serde(serialize_with = "all_fields")]
+    #[serde(skip)]
     pub after: Option<Fields>,
     /// Fields that differ. All fields for a create or delete.
     pub fields: Vec<FieldChange>,
@@ -48,45 +48,8 @@ pub struct Change {
     pub attribution: Vec<FieldAttribution>,
 }
 
-/// The reason why a change weakens protection.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(JsonSchema))]
-struct WeakensJson {
-    /// Whether the change weakens protection.
-    weakens: bool,
-    weakening: Option<Weakening>,
-}
-
-impl WeakensJson {
-    fn serialize_reason<S: Serializer>(
-        reason: &Option<Weakening>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        let (weakens, weakening) = (reason.is_some(), *reason);
-        WeakensJson { weakens, weakening }.serialize(serializer)
-    }
-}
-
-/// The reason why the live state protects less than the desired state.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(JsonSchema))]
-struct LiveWeakerJson {
-    /// Whether the live state protects less than the desired state.
-    live_weaker: bool,
-    live_weaker_reason: Option<Weakening>,
-}
-
-impl LiveWeakerJson {
-    fn serialize_reason<S: Serializer>(
-        reason: &Option<Weakening>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        let json = LiveWeakerJson {
-            live_weaker: reason.is_some(),
-            live_weaker_reason: *reason,
-        };
-        json.serialize(serializer)
-    }
+fn is_some<S: Serializer>(reason: &Option<Weakening>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bool(reason.is_some())
 }
 
 /// Entry and live integration of a change.
@@ -149,13 +112,6 @@ impl Action {
     }
 }
 
-fn all_fields<S: Serializer>(fields: &Option<Fields>, serializer: S) -> Result<S::Ok, S::Error> {
-    match fields {
-        Some(fields) => fields.serialize_complete(serializer),
-        None => serializer.serialize_none(),
-    }
-}
-
 impl Change {
     /// Compares two states. Plans, drift, [`changes_since`], verification and the audit log use this function.
     pub fn between(
@@ -199,9 +155,7 @@ impl Change {
             after: after.cloned(),
         })
     }
-}
 
-impl Change {
     /// Adds the authors of the difference. `pinned` is the ID in the entry.
     pub(super) fn attribute(&mut self, log: &AuditLog, pinned: Option<IntegrationId>) {
         let fields = self.fields.iter().map(|change| change.field);
@@ -276,42 +230,33 @@ fn field_difference(change: &FieldChange) -> String {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = &self.address;
-        let list = |value: fn(&FieldChange) -> &Option<FieldValue>| {
-            let fields = self.fields.iter();
-            let fields =
-                fields.map(|change| format!("{} {}", change.field, quoted(value(change).as_ref())));
-            fields.collect::<Vec<_>>().join(", ")
-        };
-        match self.action {
-            Action::Create => write!(f, "{address} was added: {}", list(|field| &field.after)),
-            Action::Delete => {
-                write!(
-                    f,
-                    "{address} was removed; it had {}",
-                    list(|field| &field.before)
+        let each = |text: &dyn Fn(Field, String, String) -> String, separator| {
+            let texts = self.fields.iter().map(|change| {
+                let [before, after] = [&change.before, &change.after];
+                text(
+                    change.field,
+                    quoted(before.as_ref()),
+                    quoted(after.as_ref()),
                 )
+            });
+            texts.collect::<Vec<_>>().join(separator)
+        };
+        f.write_str(&match self.action {
+            Action::Create => {
+                let fields = each(&|field, _, after| format!("{field} {after}"), ", ");
+                format!("{address} was added: {fields}")
             }
-            Action::Update | Action::Replace => {
-                for (
-                    index,
-                    FieldChange {
-                        field,
-                        before,
-                        after,
-                        ..
-                    },
-                ) in self.fields.iter().enumerate()
-                {
-                    let (before, after) = (quoted(before.as_ref()), quoted(after.as_ref()));
-                    let separator = if index == 0 { "" } else { "; " };
-                    write!(
-                        f,
-                        "{separator}{address}: {field} changed from {before} to {after}"
-                    )?;
-                }
-                Ok(())
+            Action::Delete => {
+                let fields = each(&|field, before, _| format!("{field} {before}"), ", ");
+                format!("{address} was removed; it had {fields}")
             }
-        }
+            Action::Update | Action::Replace => each(
+                &|field, before, after| {
+                    format!("{address}: {field} changed from {before} to {after}")
+                },
+                "; ",
+            ),
+        })
     }
 }
 
@@ -379,14 +324,14 @@ pub(super) fn quoted(value: Option<&FieldValue>) -> String {
 }
 
 string_enum! {
-    /// Reason why protection weakens.
+    /// Reason why protection weakens, as displayed.
     Weakening {
         /// Detection is disabled.
         Disabled = "disabled",
         /// The level is lowered.
         Lowered = "lowered",
         /// The level changes to or from a level unknown to riskform.
-        UnknownLevel = "unknown_level",
+        UnknownLevel = "unknown level",
         /// The integration is deleted.
         Deleted = "deleted",
         /// The integration is replaced.
@@ -394,26 +339,18 @@ string_enum! {
         /// Scores are no longer sent.
         Deactivated = "deactivated",
         /// Scores are sent to another tenant.
-        TenantUrlChanged = "tenant_url_changed",
+        TenantUrlChanged = "tenant_url changed",
         /// The integration is linked to another identity provider.
-        ReferenceIdChanged = "reference_id_changed",
-    }
-}
-
-impl Weakening {
-    /// Returns the reason as displayed.
-    pub fn shown(self) -> &'static str {
-        match self {
-            Weakening::UnknownLevel => "unknown level",
-            Weakening::TenantUrlChanged => "tenant_url changed",
-            Weakening::ReferenceIdChanged => "reference_id changed",
-            reason => reason.as_str(),
-        }
+        ReferenceIdChanged = "reference_id changed",
     }
 }
 
 /// Returns the most severe reason why the change from `before` to `after` weakens protection, if it does.
-fn weakening(kind: Kind, before: Option<&Fields>, after: Option<&Fields>) -> Option<Weakening> {
+pub(super) fn weakening(
+    kind: Kind,
+    before: Option<&Fields>,
+    after: Option<&Fields>,
+) -> Option<Weakening> {
     let before = before?;
     let Some(after) = after else {
         return Some(Weakening::Deleted);
@@ -446,7 +383,7 @@ pub struct UnlistedResource {
     pub address: Address,
     /// Handling of such resources, as declared in `unlisted`.
     pub policy: UnlistedPolicy,
-    #[serde(rename = "settings", serialize_with = "Fields::serialize_complete")]
+    #[serde(rename = "settings")]
     pub fields: Fields,
     /// Drift only: author of the resource.
     #[serde(skip_serializing_if = "Vec::is_empty")]

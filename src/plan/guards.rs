@@ -8,13 +8,13 @@ use serde::Serialize;
 use crate::model::account::{Declared, DesiredAccount, GuardMode, LiveAccount, ProtectedItem};
 use crate::model::address::Address;
 use crate::model::context::{Access, Context, Fetched, Level};
-use crate::model::field::{Field, Kind};
+use crate::model::field::Field;
 use crate::model::integration::Integration;
-use crate::model::limits::{DeleteAllPolicy, Limits};
+use crate::model::limits::Limits;
 use crate::model::open_enum::string_enum;
 use crate::model::text::pluralize;
 
-use super::change::{Action, Change};
+use super::change::{self, Action, Change, Weakening};
 use super::matching::Matches;
 use super::note::{Note, NoteKind};
 use super::options::{Options, Purpose};
@@ -55,6 +55,17 @@ pub struct GuardViolation {
     pub way_past: Option<String>,
 }
 
+impl GuardViolation {
+    fn of(change: &Change, guard: Guard, reason: String) -> Self {
+        GuardViolation {
+            guard,
+            address: Some(change.address.clone()),
+            reason,
+            way_past: None,
+        }
+    }
+}
+
 /// Checks all guards.
 pub(super) fn check_guards(
     desired: &DesiredAccount,
@@ -63,26 +74,37 @@ pub(super) fn check_guards(
     changes: &[Change],
     options: &Options,
 ) -> Vec<GuardViolation> {
-    let gone: Vec<&Change> = changes
-        .iter()
-        .filter(|change| change.action.deletes())
-        .collect();
+    let gone = changes.iter().filter(|change| change.action.deletes());
+    let prevented = gone.clone();
+    let prevented = prevented.filter_map(|change| prevent_destroy(desired, change));
+    let deletes = gone.clone().count();
     let mut violations = Vec::new();
-    violations.extend(max_deletes(desired, gone.len(), options));
-    violations.extend(delete_all(live, gone.len(), options));
-    violations.extend(
-        gone.iter()
-            .filter_map(|change| prevent_destroy(desired, change)),
-    );
+    violations.extend(max_deletes(desired, deletes, options));
+    violations.extend(delete_all(live, deletes, options));
+    violations.extend(prevented);
     violations.extend(protected(desired, changes, &options.limits));
     violations.extend(weakening(desired, changes, options));
     violations.extend(check_policies(desired, live, context, changes, options));
-    violations.extend(
-        changes
-            .iter()
-            .filter_map(|change| disallowed_tenant(change, &options.limits)),
-    );
+    let disallowed = |change| disallowed_tenant(change, &options.limits);
+    violations.extend(changes.iter().filter_map(disallowed));
     violations
+}
+
+/// Returns the reason and the override flag if the limits or the file deny; `None` if neither does.
+fn denial(
+    limits: GuardMode,
+    file: GuardMode,
+    is_overridden: bool,
+    name: &str,
+) -> Option<(String, Option<String>)> {
+    match (limits, file) {
+        (GuardMode::Deny, _) => Some(("the limits deny that".to_owned(), None)),
+        (GuardMode::Warn, GuardMode::Deny) if !is_overridden => {
+            let flag = format!("--allow-{name}");
+            Some((format!("guards.{name} is deny"), Some(flag)))
+        }
+        (GuardMode::Warn, _) => None,
+    }
 }
 
 fn max_deletes(
@@ -114,21 +136,24 @@ fn max_deletes(
 }
 
 fn delete_all(live: &LiveAccount, deletes: usize, options: &Options) -> Option<GuardViolation> {
-    let several = live.integrations.len() > 1;
-    let all = several && deletes == live.integrations.len() && options.purpose == Purpose::Apply;
-    let by_limits = options.limits.delete_all == Some(DeleteAllPolicy::Deny);
-    (all && (by_limits || !options.overrides.allow_delete_all)).then(|| GuardViolation {
+    let all = deletes > 1 && deletes == live.integrations.len();
+    let is_overridden = options.overrides.allow_delete_all;
+    let denial = denial(
+        options.limits.delete_all,
+        GuardMode::Deny,
+        is_overridden,
+        "delete-all",
+    );
+    let (denied, way_past) = denial.filter(|_| all && options.purpose == Purpose::Apply)?;
+    let denied = match way_past {
+        Some(_) => String::new(),
+        None => format!(", and {denied}"),
+    };
+    Some(GuardViolation {
         guard: Guard::DeleteAll,
         address: None,
-        reason: format!(
-            "deletes all {deletes} live integrations{}",
-            if by_limits {
-                ", and the limits deny that"
-            } else {
-                ""
-            }
-        ),
-        way_past: (!by_limits).then(|| "--allow-delete-all".to_owned()),
+        reason: format!("deletes all {deletes} live integrations{denied}"),
+        way_past,
     })
 }
 
@@ -137,14 +162,10 @@ fn prevent_destroy(desired: &DesiredAccount, change: &Change) -> Option<GuardVio
         return None;
     };
     let entry = desired.integrations.get(name)?;
-    entry.lifecycle.prevent_destroy.then(|| GuardViolation {
-        guard: Guard::PreventDestroy,
-        address: Some(change.address.clone()),
-        reason: format!(
-            "cannot be {}d: lifecycle.prevent_destroy is set",
-            change.action
-        ),
-        way_past: None,
+    entry.lifecycle.prevent_destroy.then(|| {
+        let action = change.action;
+        let reason = format!("cannot be {action}d: lifecycle.prevent_destroy is set");
+        GuardViolation::of(change, Guard::PreventDestroy, reason)
     })
 }
 
@@ -163,12 +184,8 @@ fn protected(desired: &DesiredAccount, changes: &[Change], limits: &Limits) -> V
             Some(item) => (item, "by the limits"),
             None => (by_file.iter().find(covers)?, "guards.protected"),
         };
-        Some(GuardViolation {
-            guard: Guard::Protected,
-            address: Some(change.address.clone()),
-            reason: format!("{harm}, but {} is protected ({whose})", item.text),
-            way_past: None,
-        })
+        let reason = format!("{harm}, but {} is protected ({whose})", item.text);
+        Some(GuardViolation::of(change, Guard::Protected, reason))
     };
     changes.iter().filter_map(refusal).collect()
 }
@@ -210,18 +227,13 @@ pub(super) fn unmatched_protected_item(item: &ProtectedItem) -> Note {
 /// Returns the forbidden effect of a change on a protected integration. A new tenant_url or reference_id is one, because the item might
 /// not match afterwards.
 fn harm(change: &Change) -> Option<&'static str> {
-    let (before, after) = (change.before.as_ref()?, change.after.as_ref());
-    let changes = |field| after.is_some_and(|after| after.get(field) != before.get(field));
-    match change.action {
-        _ if change.kind == Kind::Behavior => None,
-        Action::Delete => Some("would be deleted"),
-        Action::Replace => Some("would be replaced"),
-        _ if changes(Field::TenantUrl) => Some("would get another tenant_url"),
-        _ if changes(Field::ReferenceId) && before.reference_id().is_some() => {
-            Some("would get another reference_id")
-        }
-        _ if changes(Field::Active) && before.is_on(Field::Active) => Some("would be deactivated"),
-        _ => None,
+    match change::weakening(change.kind, change.before.as_ref(), change.after.as_ref())? {
+        Weakening::Deleted => Some("would be deleted"),
+        Weakening::Replaced => Some("would be replaced"),
+        Weakening::Deactivated => Some("would be deactivated"),
+        Weakening::TenantUrlChanged => Some("would get another tenant_url"),
+        Weakening::ReferenceIdChanged => Some("would get another reference_id"),
+        Weakening::Disabled | Weakening::Lowered | Weakening::UnknownLevel => None,
     }
 }
 
@@ -230,26 +242,20 @@ fn weakening(
     changes: &[Change],
     options: &Options,
 ) -> Vec<GuardViolation> {
-    let by_limits = options.limits.weakening == GuardMode::Deny;
-    let by_file = desired.guards.weakening == GuardMode::Deny;
-    if !by_limits && (!by_file || options.overrides.allow_weakening) {
+    let (limits, file) = (options.limits.weakening, desired.guards.weakening);
+    let denial = denial(limits, file, options.overrides.allow_weakening, "weakening");
+    let Some((denied, way_past)) = denial else {
         return Vec::new();
-    }
-    let refusal = |change: &Change| {
-        let weakening = change.weakens?.shown();
-        let whose = if by_limits {
-            "the limits deny that"
-        } else {
-            "guards.weakening is deny"
-        };
+    };
+    let violation = |change: &Change| {
+        let weakening = change.weakens?;
+        let reason = format!("weakens protection ({weakening}), and {denied}");
         Some(GuardViolation {
-            guard: Guard::Weakening,
-            address: Some(change.address.clone()),
-            reason: format!("weakens protection ({weakening}), and {whose}"),
-            way_past: (!by_limits).then(|| "--allow-weakening".to_owned()),
+            way_past: way_past.clone(),
+            ..GuardViolation::of(change, Guard::Weakening, reason)
         })
     };
-    changes.iter().filter_map(refusal).collect()
+    changes.iter().filter_map(violation).collect()
 }
 
 /// Returns a violation for each level that no enabled behavior would assign and a policy uses. If the policies are unknown, every such
@@ -261,25 +267,20 @@ fn check_policies(
     changes: &[Change],
     options: &Options,
 ) -> Vec<GuardViolation> {
-    if !options.denies_policies(desired) {
+    let (limits, file) = (options.limits.policies, desired.guards.policies);
+    let denial = denial(limits, file, options.overrides.allow_policies, "policies");
+    let Some((denied, way_past)) = denial else {
         return Vec::new();
-    }
-    let by_limits = options.limits.policies == GuardMode::Deny;
-    let whose = if by_limits {
-        "the limits deny that"
-    } else {
-        "guards.policies is deny"
-    };
-    let refusal = |reason: String| GuardViolation {
-        guard: Guard::Policies,
-        address: None,
-        reason: format!("{reason}, and {whose}"),
-        way_past: (!by_limits).then(|| "--allow-policies".to_owned()),
     };
     unassigned_levels(live, changes)
         .into_iter()
         .filter_map(|level| policy_violation(level, &context.access))
-        .map(refusal)
+        .map(|reason| GuardViolation {
+            guard: Guard::Policies,
+            address: None,
+            reason: format!("{reason}, and {denied}"),
+            way_past: way_past.clone(),
+        })
         .collect()
 }
 
@@ -315,10 +316,8 @@ fn disallowed_tenant(change: &Change, limits: &Limits) -> Option<GuardViolation>
             let is_active = before.is_on(Field::Active) || !after.is_on(Field::Active);
             before.tenant_url() == Some(tenant_url) && is_active
         });
-    (!goes_on && !limits.allows_tenant(tenant_url)).then(|| GuardViolation {
-        guard: Guard::AllowedTenants,
-        address: Some(change.address.clone()),
-        reason: format!("would send scores to {tenant_url}, which --limits does not allow"),
-        way_past: None,
+    (!goes_on && !limits.allows_tenant(tenant_url)).then(|| {
+        let reason = format!("would send scores to {tenant_url}, which --limits does not allow");
+        GuardViolation::of(change, Guard::AllowedTenants, reason)
     })
 }

@@ -1,6 +1,6 @@
 //! Resolution of `identity_provider`: the name of an Access identity provider to its id.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
 use crate::model::account::{Declared, DesiredAccount};
 use crate::model::address::{Address, Name};
@@ -22,7 +22,7 @@ pub fn needs_identity_providers(desired: &DesiredAccount) -> bool {
 ///
 /// # Errors
 ///
-/// Fails for every name that is missing, ambiguous or not Okta, and for every provider that two entries share.
+/// Fails for every name that is missing, ambiguous or not Okta.
 pub fn resolve_identity_providers(
     desired: &mut DesiredAccount,
     providers: &[IdentityProvider],
@@ -33,96 +33,55 @@ pub fn resolve_identity_providers(
         let Some(name) = &entry.identity_provider else {
             continue;
         };
-        let named: Vec<&IdentityProvider> = providers
-            .iter()
-            .filter(|provider| provider.name == *name)
-            .collect();
-        let okta: Vec<&IdentityProvider> = named
-            .iter()
-            .copied()
-            .filter(|provider| provider.is_okta())
-            .collect();
-        let provider = match okta.as_slice() {
-            [provider] => Some(*provider),
-            [] if named.is_empty() && purpose == Purpose::Destroy => None,
-            _ => {
-                let candidates = match okta.as_slice() {
-                    [] => providers.iter().filter(|one| one.is_okta()).collect(),
-                    _ => okta.clone(),
-                };
-                let candidates: Vec<String> = candidates
-                    .into_iter()
-                    .map(|provider| format!("{} ({})", provider.name, provider.id))
-                    .collect();
-                errors.push(PlanError {
-                    address: Address::Integration(entry_name.clone()),
-                    kind: PlanErrorKind::IdentityProvider,
-                    message: match (okta.len(), named.first()) {
-                        (0, None) => format!("identity provider {name:?} not found"),
-                        (0, Some(other)) => format!(
-                            "identity provider {name:?} has type {:?}, expected okta",
-                            other.kind
-                        ),
-                        (found, _) => format!("{found} identity providers are named {name:?}"),
-                    },
-                    candidates: Vec::new(),
-                    help: match candidates.as_slice() {
-                        [] => "the account has no Okta identity provider; use reference_id or remove identity_provider".to_owned(),
-                        candidates => format!(
-                            "available: {}; use one of these names, or set reference_id to its ID",
-                            list(candidates)
-                        ),
-                    },
-                    location: Some(entry.location.clone()),
-                });
-                continue;
+        let all = providers.iter().filter(|provider| provider.is_okta());
+        let okta = || all.clone().filter(|provider| provider.name == *name);
+        let named = providers.iter().find(|provider| provider.name == *name);
+        let resolved = match (okta().count(), named) {
+            (1, _) => Ok(okta().next()),
+            (0, None) if purpose == Purpose::Destroy => Ok(None),
+            (0, None) => Err((
+                format!("identity provider {name:?} not found"),
+                list(all.clone()),
+            )),
+            (0, Some(other)) => {
+                let kind = &other.kind;
+                let message =
+                    format!("identity provider {name:?} has type {kind:?}, expected okta");
+                Err((message, list(all.clone())))
+            }
+            (found, _) => {
+                let message = format!("{found} identity providers are named {name:?}");
+                Err((message, list(okta())))
             }
         };
-        let reference = provider.map(|provider| FieldValue::Reference(provider.id.clone()));
-        entry.fields.set(Field::ReferenceId, reference);
-        entry.identity_provider_org = provider.and_then(|provider| provider.okta_account.clone());
-    }
-    errors.extend(shared_providers(desired));
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(errors)
-    }
-}
-
-/// Finds entries with one provider, by name or by ID, that are not both pinned. Files with two equal `reference_id`s are invalid, too.
-fn shared_providers(desired: &DesiredAccount) -> Vec<PlanError> {
-    let mut first: HashMap<&ReferenceId, (&Name, &Declared)> = HashMap::new();
-    let mut errors = Vec::new();
-    for (entry_name, entry) in &desired.integrations {
-        let Some(reference) = entry.fields.reference_id() else {
-            continue;
+        let (message, candidates) = match resolved {
+            Ok(provider) => {
+                let reference = provider.map(|provider| FieldValue::Reference(provider.id.clone()));
+                entry.fields.set(Field::ReferenceId, reference);
+                entry.identity_provider_org =
+                    provider.and_then(|provider| provider.okta_account.clone());
+                continue;
+            }
+            Err(error) => error,
         };
-        let (other_name, other) = *first.entry(reference).or_insert((entry_name, entry));
-        let (both_pinned, name) = (
-            entry.id.is_some() && other.id.is_some(),
-            entry
-                .identity_provider
-                .as_ref()
-                .or(other.identity_provider.as_ref()),
-        );
-        if let Some(name) = name
-            && other_name != entry_name
-            && !both_pinned
-        {
-            errors.push(PlanError {
-                address: Address::Integration(entry_name.clone()),
-                kind: PlanErrorKind::Conflict,
-                message: format!(
-                    "identity provider {name:?} ({reference}) is already used by integration.{other_name}"
+        errors.push(PlanError {
+            address: Address::Integration(entry_name.clone()),
+            kind: PlanErrorKind::IdentityProvider,
+            message,
+            candidates: Vec::new(),
+            help: match candidates.as_str() {
+                "" => "the account has no Okta identity provider; use reference_id or remove identity_provider".to_owned(),
+                candidates => format!(
+                    "available: {candidates}; use one of these names, or set reference_id to its ID"
                 ),
-                candidates: Vec::new(),
-                help: "use different identity providers, or pin both entries with `id`".to_owned(),
-                location: Some(entry.location.clone()),
-            });
-        }
+            },
+            location: Some(entry.location.clone()),
+        });
     }
-    errors
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(errors),
+    }
 }
 
 /// Returns a line for each entry whose provider has a different id than when it was resolved.
@@ -134,29 +93,27 @@ pub fn changed_identity_providers(
     entries
         .filter_map(|(entry_name, entry)| {
             let name = entry.identity_provider.as_ref()?;
-            let named = providers.iter().filter(|one| one.name == *name);
-            let mut ids: Vec<&ReferenceId> = named
-                .filter(|one| one.is_okta())
-                .map(|one| &one.id)
-                .collect();
-            ids.sort_by_key(|id| id.normalized().to_owned());
+            let named = providers
+                .iter()
+                .filter(|one| one.name == *name && one.is_okta());
+            let ids: Vec<&ReferenceId> = named.map(|one| &one.id).collect();
             if ids.len() < 2 && ids.first().copied() == entry.fields.reference_id() {
                 return None;
             }
-            let described = |ids: &[&ReferenceId]| match ids {
-                [] => "no Okta identity provider".to_owned(),
-                ids => {
-                    let ids: Vec<String> =
-                        ids.iter().map(|id| format!("{:?}", id.as_str())).collect();
-                    ids.join(" or ")
+            let described = |ids: Vec<&ReferenceId>| {
+                let ids = ids.iter().map(|id| format!("{:?}", id.as_str()));
+                let ids = Vec::from_iter(BTreeSet::from_iter(ids));
+                match ids.is_empty() {
+                    true => "no Okta identity provider".to_owned(),
+                    false => ids.join(" or "),
                 }
             };
             let address = Address::Integration(entry_name.clone());
-            let was: Vec<&ReferenceId> = entry.fields.reference_id().into_iter().collect();
+            let was = entry.fields.reference_id().into_iter().collect();
             Some(format!(
                 "{address}: identity_provider {name:?} changed from {} to {}",
-                described(&was),
-                described(&ids)
+                described(was),
+                described(ids)
             ))
         })
         .collect()

@@ -1,6 +1,5 @@
 //! Changes of integrations.
 
-use std::cell::OnceCell;
 use std::collections::HashSet;
 
 use jiff::civil::Date;
@@ -67,10 +66,12 @@ pub(super) fn diff<'a>(
     options: &Options,
     notes: &mut Vec<Note>,
 ) -> IntegrationDiff<'a> {
+    let declared = (desired.integrations.values()).map(|entry| &entry.fields);
+    let fields = declared.chain(live.integrations.iter().map(|live| &live.fields));
     let references = ReferenceAssigner {
-        desired,
-        live,
-        used: OnceCell::new(),
+        account: &desired.account_id,
+        at_most: max_references(live.integrations.len()),
+        used: fields.filter_map(Fields::reference_id).collect(),
     };
     let mut found = IntegrationDiff {
         planned: Vec::with_capacity(desired.integrations.len() + matches.unlisted.len()),
@@ -78,7 +79,7 @@ pub(super) fn diff<'a>(
         unlisted: Vec::new(),
     };
     for matched in &matches.entries {
-        let planned = declared(matched, &references, today, options.purpose, notes);
+        let planned = self::declared(matched, &references, today, options.purpose, notes);
         found.unchanged += usize::from(planned.change.is_none());
         found.planned.push(planned);
     }
@@ -281,20 +282,16 @@ fn has_other_reference(matched: &MatchedEntry<'_>) -> bool {
 
 /// References of an account, used and generated.
 struct ReferenceAssigner<'a> {
-    desired: &'a DesiredAccount,
-    live: &'a LiveAccount,
+    account: &'a AccountId,
+    /// Maximum number of generated references per entry.
+    at_most: usize,
     /// All live and declared references.
-    used: OnceCell<HashSet<&'a ReferenceId>>,
+    used: HashSet<&'a ReferenceId>,
 }
 
 impl ReferenceAssigner<'_> {
-    fn account(&self) -> &AccountId {
-        &self.desired.account_id
-    }
-
     fn is_generated(&self, name: &Name, reference: &ReferenceId) -> bool {
-        let at_most = max_references(self.live.integrations.len());
-        GeneratedReferences::of(self.account(), name).contains(reference, at_most)
+        GeneratedReferences::of(self.account, name).contains(reference, self.at_most)
     }
 
     /// Sets a reference, so that no request lacks one: without it, a server generates a random one and may drop the current one
@@ -312,20 +309,8 @@ impl ReferenceAssigner<'_> {
             return;
         }
         // An integration without a reference cannot be the holder of a used one.
-        let generated = GeneratedReferences::of(self.account(), matched.name);
-        let used = self.used.get_or_init(|| {
-            let declared = self
-                .desired
-                .integrations
-                .values()
-                .map(|entry| &entry.fields);
-            let live = self.live.integrations.iter().map(|live| &live.fields);
-            declared
-                .chain(live)
-                .filter_map(Fields::reference_id)
-                .collect()
-        });
-        let reference = generated.first_unused(|reference| used.contains(reference));
+        let generated = GeneratedReferences::of(self.account, matched.name);
+        let reference = generated.first_unused(|reference| self.used.contains(reference));
         after.set(Field::ReferenceId, Some(FieldValue::Reference(reference)));
     }
 }

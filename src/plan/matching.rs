@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::model::account::{Declared, DesiredAccount, LiveAccount, UnlistedPolicy};
 use crate::model::address::{Address, Name};
-use crate::model::field::{Field, FieldValue};
+use crate::model::field::{Field, FieldValue, Fields};
 use crate::model::generated_reference::{GeneratedReferences, owner_key};
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::open_enum::string_enum;
@@ -156,31 +156,32 @@ struct Matcher<'a> {
     candidates: HashSet<IntegrationId>,
 }
 
+impl<'a> MatchKey<'a> {
+    /// Returns the value that a pass compares. `owner` is the entry that a generated reference belongs to.
+    fn of(
+        by: MatchedBy,
+        id: Option<IntegrationId>,
+        fields: &'a Fields,
+        owner: impl FnOnce() -> Option<u64>,
+    ) -> Option<Self> {
+        match by {
+            MatchedBy::Id => id.map(MatchKey::Id),
+            MatchedBy::ReferenceId => fields.get(Field::ReferenceId).map(MatchKey::Field),
+            MatchedBy::TenantUrl => fields.get(Field::TenantUrl).map(MatchKey::Field),
+            MatchedBy::GeneratedReference => owner().map(MatchKey::Owner),
+        }
+    }
+}
+
 impl<'a> Matcher<'a> {
     fn entry_key(&self, by: MatchedBy, entry: &MatchedEntry<'a>) -> Option<MatchKey<'a>> {
-        let field = |field| entry.declared.fields.get(field).map(MatchKey::Field);
-        match by {
-            MatchedBy::Id => entry.declared.id.map(MatchKey::Id),
-            MatchedBy::ReferenceId => field(Field::ReferenceId),
-            MatchedBy::TenantUrl => field(Field::TenantUrl),
-            MatchedBy::GeneratedReference => {
-                let generated = GeneratedReferences::of(&self.desired.account_id, entry.name);
-                Some(MatchKey::Owner(generated.key()))
-            }
-        }
+        let owner = || Some(GeneratedReferences::of(&self.desired.account_id, entry.name).key());
+        MatchKey::of(by, entry.declared.id, &entry.declared.fields, owner)
     }
 
     fn live_key(by: MatchedBy, live: &'a Integration) -> Option<MatchKey<'a>> {
-        let field = |field| live.fields.get(field).map(MatchKey::Field);
-        match by {
-            MatchedBy::Id => Some(MatchKey::Id(live.id)),
-            MatchedBy::ReferenceId => field(Field::ReferenceId),
-            MatchedBy::TenantUrl => field(Field::TenantUrl),
-            MatchedBy::GeneratedReference => {
-                let reference = live.fields.reference_id();
-                reference.and_then(owner_key).map(MatchKey::Owner)
-            }
-        }
+        let owner = || owner_key(live.fields.reference_id()?);
+        MatchKey::of(by, Some(live.id), &live.fields, owner)
     }
 
     /// Returns true if an integration with the key of an entry matches it.

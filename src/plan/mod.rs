@@ -31,7 +31,7 @@ pub use change::{
     Action, Change, DeclaredBy, FieldChange, Origin, UnlistedResource, Weakening, changes_since,
     field_changes,
 };
-pub use digest::{live_digest, sha256};
+pub use digest::sha256;
 pub use guards::{Guard, GuardViolation};
 pub use identity_provider::{
     changed_identity_providers, needs_identity_providers, resolve_identity_providers,

@@ -9,8 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::address::Address;
-use crate::model::context::FetchError;
-use crate::model::field::{Field, FieldValue};
+use crate::model::field::Field;
 use crate::model::finding::{AccountError, FailureKind};
 use crate::model::integration::{Integration, IntegrationId};
 use crate::model::location::Location;
@@ -62,49 +61,16 @@ string_enum! {
 
 impl NoteKind {
     fn is_warning(self) -> bool {
-        match self {
-            NoteKind::IgnoreExpired
-            | NoteKind::UnmatchedProtectedItem
-            | NoteKind::PinnedIdNotFound
-            | NoteKind::DuplicatesFound
-            | NoteKind::MatchedByGeneratedReference
-            | NoteKind::ConflictingMatches
-            | NoteKind::TenantMismatch
-            | NoteKind::LevelUnassigned
-            | NoteKind::PoliciesUnknown
-            | NoteKind::PoliciesSkipped
-            | NoteKind::WouldMatchUnlisted
-            | NoteKind::IdentityProviderNotFound
-            | NoteKind::OtherReferenceKept
-            | NoteKind::BecameUnlisted
-            | NoteKind::CreatedWithoutReference
-            | NoteKind::ChangedSincePlan => true,
-            NoteKind::Ignored
-            | NoteKind::BrieflyActive
-            | NoteKind::LevelChanged
-            | NoteKind::PoliciesAffected
-            | NoteKind::AttributionUnavailable
-            | NoteKind::WildcardBehaviorKept
-            | NoteKind::UnlistedAlternatives
-            | NoteKind::PlaceholderValue => false,
-        }
-    }
-
-    /// Returns true if the note is also part of drift, because it describes the live state and not a change to make.
-    pub(super) fn applies_to_drift(self) -> bool {
         !matches!(
             self,
-            NoteKind::BrieflyActive
+            NoteKind::Ignored
+                | NoteKind::BrieflyActive
+                | NoteKind::LevelChanged
+                | NoteKind::PoliciesAffected
+                | NoteKind::AttributionUnavailable
                 | NoteKind::WildcardBehaviorKept
-                | NoteKind::MatchedByGeneratedReference
                 | NoteKind::UnlistedAlternatives
-                | NoteKind::WouldMatchUnlisted
-                | NoteKind::IdentityProviderNotFound
-                | NoteKind::OtherReferenceKept
                 | NoteKind::PlaceholderValue
-                | NoteKind::BecameUnlisted
-                | NoteKind::CreatedWithoutReference
-                | NoteKind::ChangedSincePlan
         )
     }
 
@@ -158,30 +124,6 @@ impl Note {
             "the API rejected the generated reference_id, so it was sent without one and is matched by tenant_url: {error}"
         );
         Note::new(NoteKind::CreatedWithoutReference, address, message)
-    }
-
-    /// Creates the note on drift without authors.
-    pub(crate) fn attribution_unavailable(error: &FetchError) -> Self {
-        let message = format!("cannot determine who changed it: {error}");
-        Note::general(NoteKind::AttributionUnavailable, message)
-    }
-
-    /// Creates the note on integrations that are not deleted, because they became unlisted after the plan.
-    pub(crate) fn became_unlisted(unlisted: impl IntoIterator<Item = IntegrationId>) -> Self {
-        let unlisted = abbreviate_list(unlisted);
-        let message = format!("not deleted, because unlisted only since the plan: {unlisted}");
-        Note::general(NoteKind::BecameUnlisted, message)
-    }
-
-    /// Creates the note on a placeholder value.
-    pub(super) fn placeholder(
-        address: Address,
-        id: IntegrationId,
-        field: Field,
-        value: &FieldValue,
-    ) -> Self {
-        let message = format!("two integrations swap {field}; {id} temporarily gets {value}");
-        Note::new(NoteKind::PlaceholderValue, address, message)
     }
 }
 

@@ -11,9 +11,11 @@ use serde_json::Value;
 use crate::model::account::AccountId;
 use crate::model::address::Address;
 use crate::model::behavior::{self, BehaviorKey};
-use crate::model::field::{Field, FieldValue, Fields};
+use crate::model::field::Fields;
 use crate::model::integration::{self, IntegrationId};
 use crate::model::open_enum::string_enum;
+
+use super::change::Change;
 
 /// A write request, the changes it makes, and the operations it depends on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -25,6 +27,9 @@ pub struct Operation {
     pub request: RequestSummary,
     #[serde(skip)]
     pub call: OperationKind,
+    /// Differences that it makes, for the audit log of an apply. A change may take several operations, e.g. with a placeholder value.
+    #[serde(skip)]
+    pub effects: Vec<Change>,
     /// Address of the change it makes (the first one if there are several).
     pub address: Address,
     /// Addresses of all changes it makes.
@@ -38,6 +43,13 @@ pub struct Operation {
     pub end: Option<OperationStatus>,
 }
 
+impl Operation {
+    /// Returns the outcome after an apply.
+    pub fn outcome(&self) -> Option<OperationOutcome> {
+        self.end.as_ref().map(|end| end.outcome)
+    }
+}
+
 /// The request of an operation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
@@ -47,12 +59,6 @@ pub struct RequestSummary {
     pub path: String,
     /// Body of the request.
     pub body: Option<Value>,
-    /// Write of behaviors only: the fields to merge into the live behaviors, which are read right before the write.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub declared: Option<BTreeMap<BehaviorKey, Fields>>,
-    /// Update of an integration only: its type, which cannot be changed and is not in the body.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub integration_type: Option<FieldValue>,
 }
 
 /// Result of an operation.
@@ -197,35 +203,21 @@ string_enum! {
 impl OperationKind {
     /// Returns the request. The path of an integration that does not exist yet has `{result:N}` in place of the ID.
     pub(super) fn request(&self, account: &AccountId) -> RequestSummary {
-        let request = |method, path, body| RequestSummary {
-            method,
-            path,
-            body,
-            declared: None,
-            integration_type: None,
-        };
-        match self {
-            OperationKind::WriteBehaviors { declared, complete } => {
-                let body = Some(behavior::write_body(complete));
-                RequestSummary {
-                    declared: Some(declared.clone()),
-                    ..request(Method::Put, behavior::path(account), body)
-                }
+        let (method, path, body) = match self {
+            OperationKind::WriteBehaviors { complete, .. } => {
+                let body = behavior::write_body(complete);
+                (Method::Put, behavior::path(account), Some(body))
             }
             OperationKind::Create { fields } => {
                 let path = integration::collection_path(account);
-                request(Method::Post, path, Some(fields.create_body()))
+                (Method::Post, path, Some(fields.create_body()))
             }
             OperationKind::Update { subject, fields } => {
                 let path = integration::path(account, subject);
-                RequestSummary {
-                    integration_type: fields.get(Field::IntegrationType).cloned(),
-                    ..request(Method::Put, path, Some(fields.update_body()))
-                }
+                (Method::Put, path, Some(fields.update_body()))
             }
-            OperationKind::Delete { id } => {
-                request(Method::Delete, integration::path(account, id), None)
-            }
-        }
+            OperationKind::Delete { id } => (Method::Delete, integration::path(account, id), None),
+        };
+        RequestSummary { method, path, body }
     }
 }

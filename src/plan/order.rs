@@ -14,10 +14,10 @@ use crate::model::field::{Field, FieldValue, Fields};
 use crate::model::integration::{IntegrationId, ReferenceId, TenantUrl};
 
 use super::behaviors::BehaviorDiff;
-use super::change::Action;
+use super::change::{Action, Change, Origin};
 use super::conflict::{UniqueKey, freed, keys, taken};
 use super::integrations::PlannedIntegration;
-use super::note::Note;
+use super::note::{Note, NoteKind};
 use super::operation::{IntegrationTarget, Operation, OperationId, OperationKind, Wave};
 
 /// Returns the operations for the changes.
@@ -67,7 +67,7 @@ impl OperationList<'_> {
     fn push(
         &mut self,
         call: OperationKind,
-        addresses: Vec<Address>,
+        effects: Vec<Change>,
         mut depends_on: Vec<OperationId>,
     ) -> OperationId {
         depends_on.sort_unstable();
@@ -75,16 +75,16 @@ impl OperationList<'_> {
         let id = u32::try_from(self.operations.len() + 1)
             .expect("a plan has fewer than 2^32 operations");
         let id = OperationId(id);
-        let address = addresses
-            .first()
-            .cloned()
-            .expect("every operation carries a change");
+        let addresses: Vec<Address> = (effects.iter())
+            .map(|change| change.address.clone())
+            .collect();
         self.operations.push(Operation {
             id,
             request: call.request(self.account_id),
             call,
-            address,
+            address: (addresses.first().cloned()).expect("every operation changes something"),
             addresses,
+            effects,
             depends_on,
             wave: Wave::Integrations,
             end: None,
@@ -100,12 +100,10 @@ fn write_behaviors(live: &LiveAccount, behaviors: &BehaviorDiff, list: &mut Oper
     let live = live.behaviors.iter();
     let live = live.map(|(key, behavior)| (key.clone(), behavior.fields.clone()));
     let complete = apply_declared(&behaviors.declared, &live.collect());
-    let changes = behaviors.changes.iter();
-    let addresses = changes.map(|change| change.address.clone()).collect();
     let declared = behaviors.declared.clone();
     list.push(
         OperationKind::WriteBehaviors { declared, complete },
-        addresses,
+        behaviors.changes.clone(),
         Vec::new(),
     );
 }
@@ -173,6 +171,12 @@ fn steps<'a>(integrations: &'a [PlannedIntegration<'a>]) -> Vec<Step<'a>> {
 }
 
 impl<'a> Step<'a> {
+    /// Returns the effect of one of its operations.
+    fn effect(&self, before: Option<&Fields>, after: Option<&Fields>) -> Vec<Change> {
+        let address = self.planned.address.clone();
+        Vec::from_iter(Change::between(address, before, after, Origin::default()))
+    }
+
     /// Returns the keys that it frees.
     fn frees(&self) -> Vec<UniqueKey<'a>> {
         match self.kind {
@@ -293,10 +297,11 @@ impl<'a> TopologicalSort<'a, '_> {
         let State::InProgress(parked) = &self.states[index] else {
             unreachable!("only a step that still waits is parked")
         };
-        let (mut fields, depends_on) = match parked {
-            Some(parked) => (parked.fields.clone(), vec![parked.operation]),
-            None => (before.clone(), Vec::new()),
+        let (before, depends_on) = match parked {
+            Some(parked) => (&parked.fields, vec![parked.operation]),
+            None => (before, Vec::new()),
         };
+        let mut fields = before.clone();
         let reference = FieldValue::Reference(ReferenceId::placeholder(id));
         if fields.reference_id().is_none() {
             // Every PUT has a reference: the planned one, unless another integration still has it.
@@ -318,14 +323,16 @@ impl<'a> TopologicalSort<'a, '_> {
             ),
         };
         let address = &step.planned.address;
-        self.notes
-            .push(Note::placeholder(address.clone(), id, field, &placeholder));
+        let message = format!("two integrations swap {field}; {id} temporarily gets {placeholder}");
+        let kind = NoteKind::PlaceholderValue;
+        self.notes.push(Note::new(kind, address.clone(), message));
         fields.set(field, Some(placeholder));
         let call = OperationKind::Update {
             subject: IntegrationTarget::Existing(id),
             fields: fields.clone(),
         };
-        let operation = self.list.push(call, vec![address.clone()], depends_on);
+        let effect = step.effect(Some(before), Some(&fields));
+        let operation = self.list.push(call, effect, depends_on);
         self.freed_at.insert((index, field), operation);
         let placeholder = Placeholder { fields, operation };
         self.states[index] = State::InProgress(Some(Box::new(placeholder)));
@@ -333,7 +340,6 @@ impl<'a> TopologicalSort<'a, '_> {
 
     fn emit(&mut self, index: usize, waits_for: &Dependencies<'a>) {
         let step = &self.steps[index];
-        let addresses = || vec![step.planned.address.clone()];
         let mut depends_on: Vec<OperationId> = waits_for
             .iter()
             .filter_map(|(key, other)| self.freed_at(*other, (*key)?))
@@ -349,30 +355,40 @@ impl<'a> TopologicalSort<'a, '_> {
             StepKind::Create(fields) => {
                 let fields = *fields;
                 let active = Some(FieldValue::Bool(true));
+                let active = fields.clone().with(Field::Active, active);
+                let effect = step.effect(None, Some(&active));
                 let create = OperationKind::Create {
-                    fields: fields.clone().with(Field::Active, active),
+                    fields: active.clone(),
                 };
-                let created = self.list.push(create, addresses(), depends_on);
+                let created = self.list.push(create, effect, depends_on);
                 if !fields.is_on(Field::Active) {
                     // The API creates active integrations only, so a second request follows immediately.
                     let deactivate = OperationKind::Update {
                         subject: IntegrationTarget::CreatedBy(created),
                         fields: fields.clone(),
                     };
-                    self.list.push(deactivate, addresses(), vec![created]);
+                    let effect = step.effect(Some(&active), Some(fields));
+                    self.list.push(deactivate, effect, vec![created]);
                 }
                 created
             }
-            StepKind::Update { id, after, .. } => {
+            StepKind::Update { id, before, after } => {
+                let before = match &self.states[index] {
+                    State::InProgress(Some(parked)) => &parked.fields,
+                    _ => before,
+                };
+                let effect = step.effect(Some(before), Some(after));
                 let update = OperationKind::Update {
                     subject: IntegrationTarget::Existing(*id),
                     fields: (*after).clone(),
                 };
-                self.list.push(update, addresses(), depends_on)
+                self.list.push(update, effect, depends_on)
             }
             StepKind::Delete(id) => {
+                let before = step.planned.before.map(|live| &live.fields);
                 let delete = OperationKind::Delete { id: *id };
-                self.list.push(delete, addresses(), depends_on)
+                self.list
+                    .push(delete, step.effect(before, None), depends_on)
             }
         };
         for (field, _) in step.frees() {

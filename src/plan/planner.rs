@@ -10,9 +10,9 @@ use crate::model::address::Address;
 use crate::model::context::Context;
 
 use super::behaviors::{self, BehaviorDiff};
-use super::digest::live_digest;
 use super::integrations::{self, IntegrationDiff};
 use super::matching::matches;
+use super::note::NoteKind;
 use super::options::{Options, Purpose};
 use super::run::{AccountPlan, Status, Unchanged};
 use super::{conflict, guards, identity_provider, order, policies};
@@ -97,7 +97,15 @@ pub fn plan(
     notes.extend(policies::notes(&context.access, live, &changes, purpose));
     let mut violations = Vec::new();
     if purpose == Purpose::Drift {
-        notes.retain(|note| note.kind.applies_to_drift());
+        // These describe a change to make.
+        notes.retain(|note| {
+            !matches!(
+                note.kind,
+                NoteKind::BrieflyActive
+                    | NoteKind::MatchedByGeneratedReference
+                    | NoteKind::UnlistedAlternatives
+            )
+        });
         // Weaker resources come first. A stable sort keeps the order of the plan.
         changes.sort_by_key(|change| change.live_weaker.is_none());
     } else {
@@ -117,7 +125,6 @@ pub fn plan(
         errors,
         today: Some(today),
         options: Some(options.clone()),
-        live_digest: Some(live_digest(live)),
         live: Some(Arc::clone(live)),
         desired: Some(Arc::clone(desired)),
         context: Some(context.clone()),

@@ -2,10 +2,11 @@
 //!
 //! A policy uses a level if it blocks a user of that level and might not block the same user at another one: a deny that matches the
 //! first and not the second, or an allow that matches the second and not the first. Levels match exactly. Rules about anything but levels
-//! and groups may or may not match, independently each time. A group in a cycle has the members that its rules and those of the other
-//! groups in the cycle add; if that is not defined, it may match any user.
+//! and groups may or may not match, independently each time. A group that leads to itself may match
+//! any user.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 
 use crate::model::account::LiveAccount;
 use crate::model::address::Address;
@@ -111,43 +112,29 @@ impl PolicyName {
 
 /// Describes the policies on a level before and after a change, e.g. `2 policies use level high (Finance, Payroll); none uses level low`.
 /// In drift, the declared level comes first.
-fn describe(
-    purpose: Purpose,
-    before: Option<&LevelPolicies>,
-    after: Option<&LevelPolicies>,
-) -> String {
-    match (purpose, before, after) {
-        (Purpose::Apply | Purpose::Destroy, _, _) => in_words([(before, ""), (after, "")]),
-        (Purpose::Drift, Some(_), Some(_)) if before != after => {
-            in_words([(after, " (declared)"), (before, " (live)")])
-        }
-        (Purpose::Drift, _, _) => in_words([(after, ""), (before, "")]),
-    }
-}
-
-fn in_words(said: [(Option<&LevelPolicies>, &str); 2]) -> String {
-    match said {
-        [(Some(first), words), (Some(second), more)] if first != second => {
+fn describe(purpose: Purpose, [before, after]: [Option<&LevelPolicies>; 2]) -> String {
+    let (levels, words) = match purpose {
+        Purpose::Apply | Purpose::Destroy => ((before, after), ["", ""]),
+        Purpose::Drift => ((after, before), [" (declared)", " (live)"]),
+    };
+    match levels {
+        (Some(first), Some(second)) if first != second => {
             let second = match second.policies.is_empty() {
-                true => format!("none uses level {}{more}", second.level),
-                false => second.on(more),
+                true => format!("none uses level {}{}", second.level, words[1]),
+                false => second.on(words[1]),
             };
-            format!("{}; {second}", first.on(words))
+            format!("{}; {second}", first.on(words[0]))
         }
-        [(Some(one), words), _] | [_, (Some(one), words)] => one.on(words),
-        [(None, _), (None, _)] => String::new(),
+        (Some(one), _) | (None, Some(one)) => one.on(""),
+        (None, None) => String::new(),
     }
 }
 
 /// Returns the number of items that cannot be parsed.
 pub(super) fn skipped_summary(skipped: usize) -> String {
-    let things = match skipped {
-        1 => "1 Access policy, group or application",
-        _ => "Access policies, groups or applications",
-    };
     match skipped {
-        1 => format!("{things} cannot be parsed"),
-        _ => format!("{skipped} {things} cannot be parsed"),
+        1 => "1 Access policy, group or application cannot be parsed".to_owned(),
+        _ => format!("{skipped} Access policies, groups or applications cannot be parsed"),
     }
 }
 
@@ -195,11 +182,12 @@ fn unassigned_notes(
     changes: &[Change],
     purpose: Purpose,
 ) -> Vec<Note> {
-    let [before, after] = assigned_levels(live, changes);
-    let (lost, verb) = match purpose {
-        Purpose::Drift => (after.difference(&before), "assigns"),
-        Purpose::Apply | Purpose::Destroy => (before.difference(&after), "will assign"),
-    };
+    let [mut before, mut after] = assigned_levels(live, changes);
+    let is_drift = purpose == Purpose::Drift;
+    if is_drift {
+        mem::swap(&mut before, &mut after);
+    }
+    let lost = before.difference(&after);
     let notes = lost.filter_map(|level| {
         let used = policies_for_level(level, access);
         let count = match used.policies.len() {
@@ -208,18 +196,19 @@ fn unassigned_notes(
             many => format!("{many} Access policies use it"),
         };
         let assigns = |change: &&Change| {
-            let fields = match purpose {
-                Purpose::Drift => &change.after,
-                Purpose::Apply | Purpose::Destroy => &change.before,
+            let before = if is_drift {
+                &change.after
+            } else {
+                &change.before
             };
-            fields.as_ref().and_then(assigned_level) == Some(level)
+            before.as_ref().and_then(assigned_level) == Some(level)
         };
         let behavior = &changes.iter().find(assigns)?.address;
-        let gap = if purpose == Purpose::Drift { ";" } else { "." };
-        let message = format!(
-            "no enabled behavior {verb} {level}{gap} {count}: {}",
-            used.names()
-        );
+        let lost = match is_drift {
+            true => format!("assigns {level};"),
+            false => format!("will assign {level}."),
+        };
+        let message = format!("no enabled behavior {lost} {count}: {}", used.names());
         Some(Note::new(
             NoteKind::LevelUnassigned,
             behavior.clone(),
@@ -252,61 +241,37 @@ pub(super) fn notes(
         }
         Fetched::Loaded(access) => access,
     };
-    let mut known: BTreeMap<Level, LevelPolicies> = BTreeMap::new();
-    let mut acted_on = |fields: &Option<Fields>| {
-        let level = fields.as_ref().and_then(assigned_level)?;
-        let known = known.entry(level.clone());
-        let policies = known.or_insert_with(|| policies_for_level(level, access));
-        Some(policies.clone())
-    };
+    let mut used: BTreeMap<&Level, LevelPolicies> = BTreeMap::new();
     // One note for several behaviors with the same levels.
-    let mut said: Vec<(Option<LevelPolicies>, Option<LevelPolicies>, Vec<Address>)> = Vec::new();
+    let mut affected: BTreeMap<[Option<&Level>; 2], Vec<&Address>> = BTreeMap::new();
     for change in changes {
-        let (before, after) = (acted_on(&change.before), acted_on(&change.after));
-        if before.is_none() && after.is_none() {
-            continue;
+        let levels = [&change.before, &change.after];
+        let levels = levels.map(|fields| fields.as_ref().and_then(assigned_level));
+        if levels != [None, None] {
+            affected.entry(levels).or_default().push(&change.address);
         }
-        let mut same = said
-            .iter_mut()
-            .filter(|said| said.0 == before && said.1 == after);
-        match same.next() {
-            Some((_, _, addresses)) => addresses.push(change.address.clone()),
-            None => said.push((before, after, vec![change.address.clone()])),
+        for level in levels.into_iter().flatten() {
+            let policies = || policies_for_level(level, access);
+            used.entry(level).or_insert_with(policies);
         }
     }
     let unassigned = unassigned_notes(access, live, changes, purpose);
-    // The warning names the policies of a level that is not assigned.
-    let is_told = |(before, after, addresses): &(
-        Option<LevelPolicies>,
-        Option<LevelPolicies>,
-        Vec<Address>,
-    )| {
-        [before, after]
-            .into_iter()
-            .flatten()
-            .filter(|level| !level.policies.is_empty())
-            .count()
-            < 2
-            && unassigned.iter().any(|note| {
-                note.address
-                    .as_ref()
-                    .is_some_and(|address| addresses.contains(address))
-            })
-    };
-    let mut notes: Vec<Note> = said
-        .into_iter()
-        .filter(|said| !is_told(said))
-        .map(|(before, after, addresses)| {
-            let message = describe(purpose, before.as_ref(), after.as_ref());
-            match addresses.as_slice() {
-                [address] => Note::new(NoteKind::PoliciesAffected, address.clone(), message),
-                several => Note::general(
-                    NoteKind::PoliciesAffected,
-                    format!("{}: {message}", abbreviate_list(several)),
-                ),
-            }
-        })
-        .collect();
+    let mut notes = Vec::new();
+    for (levels, addresses) in affected {
+        let policies = levels.map(|level| used.get(level?));
+        let named = policies.iter().flatten();
+        let named = named.filter(|level| !level.policies.is_empty()).count();
+        let mut warned = unassigned.iter().filter_map(|note| note.address.as_ref());
+        // The warning names the policies of a level that is not assigned.
+        if named < 2 && warned.any(|address| addresses.contains(&address)) {
+            continue;
+        }
+        let (kind, message) = (NoteKind::PoliciesAffected, describe(purpose, policies));
+        notes.push(match addresses.as_slice() {
+            [address] => Note::new(kind, (*address).clone(), message),
+            several => Note::general(kind, format!("{}: {message}", abbreviate_list(several))),
+        });
+    }
     notes.extend(unassigned);
     if access.skipped > 0 {
         let message = format!(
@@ -344,11 +309,9 @@ struct MatchOutcomes(u8);
 
 impl MatchOutcomes {
     const NOBODY: MatchOutcomes = MatchOutcomes::of(false, false);
-    const EVERYBODY: MatchOutcomes = MatchOutcomes::of(true, true);
     const ANY: MatchOutcomes = MatchOutcomes(0b1111);
     /// Both or neither user matches.
-    const MAYBE: MatchOutcomes =
-        MatchOutcomes(MatchOutcomes::NOBODY.0 | MatchOutcomes::EVERYBODY.0);
+    const MAYBE: MatchOutcomes = MatchOutcomes(0b1001);
 
     const fn of(level: bool, other: bool) -> MatchOutcomes {
         MatchOutcomes(1 << (level as u8 * 2 + other as u8))
@@ -379,62 +342,20 @@ struct LevelComparison<'a> {
 }
 
 impl<'a> LevelComparison<'a> {
-    fn new(
-        level: &'a Level,
-        other: &'a Level,
-        access: &'a Access,
-        in_order: &[(&'a str, usize)],
-    ) -> Self {
+    /// Evaluates the groups in this order. Any other group leads to a cycle and may match any user.
+    fn new(level: &'a Level, other: &'a Level, access: &'a Access, in_order: &[&'a str]) -> Self {
+        let groups = access.groups.keys();
+        let groups = groups.map(|id| (id.as_str(), MatchOutcomes::ANY));
         let mut compared = LevelComparison {
             level,
             other,
-            groups: BTreeMap::new(),
+            groups: groups.collect(),
         };
-        for circle in in_order.chunk_by(|one, next| one.1 == next.1) {
-            compared.add_circle(circle, access);
+        for id in in_order {
+            let outcomes = compared.rules(&access.groups[*id]);
+            compared.groups.insert(id, outcomes);
         }
         compared
-    }
-
-    /// Adds groups that refer to each other, or a single group. Repeats their rules, starting without members, until nothing changes.
-    fn add_circle(&mut self, circle: &[(&'a str, usize)], access: &'a Access) {
-        /// More are needed only by circles within circles.
-        const MAX_SWEEPS: usize = 10;
-        let ids: BTreeSet<&str> = circle.iter().map(|(id, _)| *id).collect();
-        let rules = || {
-            circle
-                .iter()
-                .map(|(id, _)| (*id, &access.groups[*id].rules))
-        };
-        let is_member =
-            |rule: &PolicyRule| matches!(rule, PolicyRule::Group(id) if ids.contains(id.as_str()));
-        let is_cycle = rules().any(|(_, rules)| rules.all().any(is_member));
-        let differs = |rule: &PolicyRule| {
-            let ways = self.rule(rule);
-            !is_member(rule) && (ways.holds(true, false) || ways.holds(false, true))
-        };
-        let undefined = match rules().any(|(_, rules)| rules.all().any(differs)) {
-            true => MatchOutcomes::ANY,
-            false => MatchOutcomes::MAYBE,
-        };
-        // A group that excludes its own members is undefined.
-        let excludes_itself = rules().any(|(_, rules)| rules.exclude.iter().any(is_member));
-        self.groups
-            .extend(rules().map(|(id, _)| (id, MatchOutcomes::NOBODY)));
-        for _ in 0..MAX_SWEEPS {
-            if excludes_itself {
-                break;
-            }
-            let mut has_changed = false;
-            for (id, rules) in rules().rev() {
-                let ways = self.rules(rules);
-                has_changed |= self.groups.insert(id, ways) != Some(ways);
-            }
-            if !has_changed || !is_cycle {
-                return;
-            }
-        }
-        self.groups.extend(rules().map(|(id, _)| (id, undefined)));
     }
 
     fn restricts(&self, policy: &AccessPolicy) -> bool {
@@ -479,69 +400,28 @@ impl<'a> LevelComparison<'a> {
     }
 }
 
-/// Returns the groups in dependency order, with the number of their strongly connected component.
-///
-/// Uses Tarjan's algorithm without recursion, because a chain may be as long as the list.
-fn in_order(access: &Access) -> Vec<(&str, usize)> {
-    struct Visit<'a> {
-        id: &'a str,
-        leads_to: Vec<&'a str>,
-        next: usize,
+/// Returns the groups in dependency order, without those that lead to a cycle (Kahn's algorithm).
+fn in_order(access: &Access) -> Vec<&str> {
+    let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut used_by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (id, rules) in &access.groups {
+        let known = rules.groups();
+        let known = known.filter(|other| access.groups.contains_key(*other));
+        let count = known.map(|other| used_by.entry(other).or_default().push(id));
+        missing.insert(id, count.count());
     }
-    let leads_to = |id: &str| -> Vec<&str> {
-        let groups = access.groups[id].rules.groups();
-        groups
-            .filter_map(|id| access.groups.get_key_value(id))
-            .map(|(id, _)| id.as_str())
-            .collect()
-    };
-    let mut done = Vec::with_capacity(access.groups.len());
-    let mut entered: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut lowest: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut open: Vec<&str> = Vec::new();
-    let mut is_open: BTreeSet<&str> = BTreeSet::new();
-    for root in access.groups.keys() {
-        let mut visits: Vec<Visit<'_>> = Vec::new();
-        let mut enter = (!entered.contains_key(root.as_str())).then_some(root.as_str());
-        loop {
-            if let Some(id) = enter.take() {
-                lowest.insert(id, entered.len());
-                entered.insert(id, entered.len());
-                open.push(id);
-                is_open.insert(id);
-                let leads_to = leads_to(id);
-                let next = 0;
-                visits.push(Visit { id, leads_to, next });
-            }
-            let Some(visit) = visits.last_mut() else {
-                break;
-            };
-            let id = visit.id;
-            if let Some(next) = visit.leads_to.get(visit.next).copied() {
-                visit.next += 1;
-                match entered.get(next) {
-                    None => enter = Some(next),
-                    Some(at) if is_open.contains(next) => {
-                        lowest.insert(id, lowest[id].min(*at));
-                    }
-                    Some(_) => {}
-                }
-                continue;
-            }
-            visits.pop();
-            let low = lowest[id];
-            if let Some(Visit { id: parent, .. }) = visits.last() {
-                lowest.insert(parent, lowest[parent].min(low));
-            }
-            if low == entered[id] {
-                let start = open.iter().rposition(|one| *one == id);
-                let start = start.expect("a group is open until its circle is done");
-                for member in open.split_off(start) {
-                    is_open.remove(member);
-                    done.push((member, low));
-                }
+    let first = missing.iter().filter(|(_, missing)| **missing == 0);
+    let mut order: Vec<&str> = first.map(|(id, _)| *id).collect();
+    let mut next = 0;
+    while let Some(id) = order.get(next) {
+        next += 1;
+        for user in used_by.remove(id).unwrap_or_default() {
+            let missing = missing.entry(user).or_default();
+            *missing -= 1;
+            if *missing == 0 {
+                order.push(user);
             }
         }
     }
-    done
+    order
 }

@@ -1,7 +1,7 @@
 //! The result of a run: the input of every output format. Its serde representation is the published format (`schema/`). Derived values
 //! are computed, not stored.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -15,17 +15,15 @@ use crate::model::address::{Address, Glob, Name};
 use crate::model::audit_log::AuditLog;
 use crate::model::context::{AuditLogWindow, Context, Fetched};
 use crate::model::evidence::Evidence;
-use crate::model::field::Fields;
 use crate::model::finding::{AccountError, CheckedAccount};
+use crate::model::id::IntegrationId;
 use crate::model::open_enum::string_enum;
 
-use super::change::{Action, Change, Origin, UnlistedResource};
+use super::change::{Action, Change, UnlistedResource};
 use super::guards::{GuardViolation, unmatched_protected_item};
 use super::matching::matches;
-use super::note::{Note, PlanError};
-use super::operation::{
-    IntegrationTarget, Operation, OperationId, OperationKind, OperationOutcome,
-};
+use super::note::{Note, NoteKind, PlanError};
+use super::operation::{Operation, OperationOutcome};
 use super::options::{Options, Purpose};
 use super::policies::{PolicyName, policies_for_level, unassigned_levels};
 
@@ -83,14 +81,15 @@ pub struct AccountPlan {
     /// Error of the account. If set, the lists are empty.
     pub error: Option<AccountError>,
     /// Date (UTC) used to check the `until` dates of `ignore_changes`.
+    #[serde(skip)]
     pub today: Option<Date>,
     /// Options from the command line.
     pub options: Option<Options>,
-    /// SHA-256 of the live state, including unlisted resources.
-    pub live_digest: Option<String>,
     /// Live state, as returned by the API.
+    #[serde(skip)]
     pub live: Option<Arc<LiveAccount>>,
     /// Desired state, as declared in the files.
+    #[serde(skip)]
     pub desired: Option<Arc<DesiredAccount>>,
     /// Access policies, groups and the period of the audit log that was read.
     pub context: Option<Context>,
@@ -172,13 +171,6 @@ impl Run {
             commands: Commands::default(),
         }
     }
-
-    /// The accounts that could be handled.
-    pub fn handled(&self) -> impl Iterator<Item = &AccountPlan> {
-        self.accounts
-            .iter()
-            .filter(|account| account.error.is_none())
-    }
 }
 
 impl AccountPlan {
@@ -224,11 +216,6 @@ impl AccountPlan {
         inputs.expect("a planned account keeps what it was planned from")
     }
 
-    /// Says whether nothing differs.
-    pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
-    }
-
     /// Says whether there is something to do that may be done.
     pub fn is_applicable(&self) -> bool {
         !self.operations.is_empty() && self.violations.is_empty()
@@ -244,27 +231,15 @@ impl AccountPlan {
         self.unlisted.iter().filter(|thing| thing.is_reported())
     }
 
-    /// Returns the result without the live state and the policies, which are not needed after a comparison.
-    #[must_use]
-    pub fn without_states(mut self) -> Self {
-        self.live = None;
-        if let Some(context) = &mut self.context {
-            context.access = Fetched::Skipped;
-        }
-        self
-    }
-
     /// Adds the authors of the differences, from the audit log.
     pub fn attribute(&mut self, log: &AuditLog) {
-        let desired = self.desired.as_ref();
+        let desired = self.desired.clone();
+        let entries = desired.iter().flat_map(|desired| &desired.integrations);
+        let pinned: BTreeMap<Address, IntegrationId> = entries
+            .filter_map(|(name, entry)| Some((Address::Integration(name.clone()), entry.id?)))
+            .collect();
         for change in &mut self.changes {
-            let pinned = match &change.address {
-                Address::Integration(name) => {
-                    let entry = desired.and_then(|desired| desired.integrations.get(name));
-                    entry.and_then(|entry| entry.id)
-                }
-                Address::Behavior(_) | Address::UnlistedIntegration(_) => None,
-            };
+            let pinned = pinned.get(&change.address).copied();
             change.attribute(log, pinned);
         }
         for thing in &mut self.unlisted {
@@ -277,83 +252,28 @@ impl AccountPlan {
         });
     }
 
-    /// Returns the effects of each operation, for the audit log of an apply. A change may take several operations, e.g. with a placeholder
-    /// value, so the effects can contain more than the changes.
-    pub fn effects(&self) -> BTreeMap<OperationId, Vec<Change>> {
-        let live = self.live();
-        let integrations = live.integrations.iter();
-        let mut integrations: HashMap<IntegrationTarget, Fields> = integrations
-            .map(|live| (IntegrationTarget::Existing(live.id), live.fields.clone()))
-            .collect();
-        let operations = self.operations.iter().map(|operation| {
-            let between = |address: &Address, before: Option<&Fields>, after: Option<&Fields>| {
-                Change::between(address.clone(), before, after, Origin::default())
-            };
-            let address = &operation.address;
-            let effects = match &operation.call {
-                OperationKind::WriteBehaviors { complete, .. } => {
-                    let keys = operation
-                        .addresses
-                        .iter()
-                        .filter_map(|address| match address {
-                            Address::Behavior(key) => Some((address, key)),
-                            Address::Integration(_) | Address::UnlistedIntegration(_) => None,
-                        });
-                    let effects = keys.filter_map(|(address, key)| {
-                        let before = live.behaviors.get(key).map(|live| &live.fields);
-                        between(address, before, complete.get(key))
-                    });
-                    effects.collect()
-                }
-                OperationKind::Create { fields } => {
-                    let created = IntegrationTarget::CreatedBy(operation.id);
-                    integrations.insert(created, fields.clone());
-                    Vec::from_iter(between(address, None, Some(fields)))
-                }
-                OperationKind::Update { subject, fields } => {
-                    let before = integrations.insert(*subject, fields.clone());
-                    Vec::from_iter(between(address, before.as_ref(), Some(fields)))
-                }
-                OperationKind::Delete { id } => {
-                    let before = integrations.remove(&IntegrationTarget::Existing(*id));
-                    Vec::from_iter(between(address, before.as_ref(), None))
-                }
-            };
-            (operation.id, effects)
-        });
-        operations.collect()
-    }
-
-    /// How many changes have this action.
-    pub fn count(&self, action: Action) -> usize {
-        self.changes
-            .iter()
-            .filter(|change| change.action == action)
-            .count()
-    }
-
     /// Says what a glob names in the account. A listed integration has one address, and its id is none.
     pub fn named_by(&self, glob: &Glob) -> GlobMatch {
         let names = |address: &Address| glob.matches(self.label(), address);
         let mut named = self.addresses();
         named.retain(names);
-        if !named.is_empty() {
-            let options = self.options.as_ref();
-            let destroys = options.is_some_and(|options| options.purpose == Purpose::Destroy);
-            let is_pattern_of_unlisted = |address: &Address| {
-                matches!(address, Address::UnlistedIntegration(_))
-                    && !glob.is_address(self.label(), address)
-            };
-            return match destroys && named.iter().all(is_pattern_of_unlisted) {
-                true => GlobMatch::OnlyUnlisted,
-                false => GlobMatch::Matched,
-            };
-        }
-        let (Some(desired), Some(live)) = (&self.desired, &self.live) else {
-            return GlobMatch::Nothing;
+        let options = self.options.as_ref();
+        let destroys = options.is_some_and(|options| options.purpose == Purpose::Destroy);
+        let is_meant = |address: &Address| {
+            let is_unlisted = matches!(address, Address::UnlistedIntegration(_));
+            !(destroys && is_unlisted) || glob.is_address(self.label(), address)
         };
-        let found = matches(desired, live);
-        let by_id = found.entries.iter().find(|entry| {
+        if named.iter().any(is_meant) {
+            return GlobMatch::Matched;
+        }
+        let (Some(desired), Some(live), []) = (&self.desired, &self.live, named.as_slice()) else {
+            return match named.is_empty() {
+                true => GlobMatch::Nothing,
+                false => GlobMatch::OnlyUnlisted,
+            };
+        };
+        let entries = matches(desired, live).entries;
+        let by_id = entries.iter().find(|entry| {
             let live = entry.live();
             live.is_some_and(|live| names(&Address::UnlistedIntegration(live.id)))
         });
@@ -399,7 +319,6 @@ impl CheckedAccount {
             error: Some(error),
             today: None,
             options: None,
-            live_digest: None,
             live: None,
             desired: None,
             context: None,
@@ -462,56 +381,48 @@ pub struct RunWithTotals<'a> {
 
 impl Run {
     /// Returns the JSON document of the run.
-    pub fn to_json(&self) -> String {
-        let document = RunWithTotals {
+    pub fn document(&self) -> RunWithTotals<'_> {
+        RunWithTotals {
             run: self,
             summary: self.totals(),
-        };
-        let mut json = serde_json::to_string_pretty(&document).expect("a run has string keys only");
-        json.push('\n');
-        json
+        }
     }
 
     /// Returns the totals.
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals {
+        let accounts = || self.accounts.iter();
+        let changes: Vec<&Change> = accounts().flat_map(|account| &account.changes).collect();
+        let count = |action| count(&changes, |change| change.action == action);
+        Totals {
+            create: count(Action::Create),
+            update: count(Action::Update),
+            replace: count(Action::Replace),
+            delete: count(Action::Delete),
+            unchanged: accounts().map(|account| account.unchanged.total()).sum(),
+            unlisted: accounts().map(|account| account.unlisted.len()).sum(),
+            reported: accounts().map(|account| account.reported().count()).sum(),
+            weakening: self::count(&changes, |change| change.weakens.is_some()),
+            live_weaker: self::count(&changes, |change| change.live_weaker.is_some()),
+            ambiguous: accounts().map(|account| account.errors.len()).sum(),
             accounts: self.accounts.len(),
-            ..Totals::default()
-        };
-        for account in &self.accounts {
-            totals.add(self.format, account);
+            changed_accounts: self::count(&self.accounts, |account| match self.format {
+                Format::Plan | Format::Apply => !account.changes.is_empty(),
+                Format::Drift => account.has_drift(),
+            }),
+            blocked_accounts: self::count(&self.accounts, |one| !one.violations.is_empty()),
+            failed_accounts: self::count(&self.accounts, |account| account.error.is_some()),
         }
-        totals
     }
+}
+
+fn count<T>(items: &[T], is_counted: impl Fn(&T) -> bool) -> usize {
+    items.iter().filter(|item| is_counted(item)).count()
 }
 
 impl Totals {
     /// Returns the number of changes.
     pub fn changes(&self) -> usize {
         self.create + self.update + self.replace + self.delete
-    }
-
-    fn add(&mut self, format: Format, account: &AccountPlan) {
-        for change in &account.changes {
-            match change.action {
-                Action::Create => self.create += 1,
-                Action::Update => self.update += 1,
-                Action::Replace => self.replace += 1,
-                Action::Delete => self.delete += 1,
-            }
-            self.weakening += usize::from(change.weakens.is_some());
-            self.live_weaker += usize::from(change.live_weaker.is_some());
-        }
-        self.ambiguous += account.errors.len();
-        self.unchanged += account.unchanged.total();
-        self.unlisted += account.unlisted.len();
-        self.reported += account.reported().count();
-        self.changed_accounts += usize::from(match format {
-            Format::Plan | Format::Apply => !account.is_empty(),
-            Format::Drift => account.has_drift(),
-        });
-        self.blocked_accounts += usize::from(!account.violations.is_empty());
-        self.failed_accounts += usize::from(account.error.is_some());
     }
 }
 
@@ -534,12 +445,9 @@ impl AccountPlan {
     /// Returns true if the apply left an operation undone or unknown.
     pub fn is_incomplete(&self) -> bool {
         let problems = self.problems.as_ref();
-        let mut ends = self
-            .operations
-            .iter()
-            .filter_map(|operation| operation.end.as_ref());
+        let mut outcomes = self.operations.iter().filter_map(Operation::outcome);
         problems.is_some_and(|problems| !problems.is_empty() || !self.errors.is_empty())
-            || ends.any(|end| end.outcome != OperationOutcome::Done)
+            || outcomes.any(|outcome| outcome != OperationOutcome::Done)
     }
 }
 
@@ -549,17 +457,13 @@ fn merge_unmatched_protected_items(accounts: &mut [AccountPlan]) {
     for account in accounts.iter() {
         let desired = account.desired.iter();
         let items = desired.flat_map(|desired| &desired.guards.protected);
-        let items = items.filter(|item| !account.notes.contains(&unmatched_protected_item(item)));
-        matched.extend(items.map(|item| item.text.clone()));
+        let notes = items.map(unmatched_protected_item);
+        let matched_here = notes.filter(|note| !account.notes.contains(note));
+        matched.extend(matched_here.map(|note| note.message));
     }
-    let mut seen = matched;
-    for account in accounts.iter_mut() {
-        let desired = account.desired.clone();
-        for item in desired.iter().flat_map(|desired| &desired.guards.protected) {
-            let note = unmatched_protected_item(item);
-            if !seen.insert(item.text.clone()) {
-                account.notes.retain(|other| *other != note);
-            }
-        }
+    for account in accounts {
+        account.notes.retain(|note| {
+            note.kind != NoteKind::UnmatchedProtectedItem || matched.insert(note.message.clone())
+        });
     }
 }

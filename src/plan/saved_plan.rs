@@ -4,18 +4,17 @@
 //! digest detects damage; it is not a signature.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::de::DeserializeOwned;
-use serde::ser::{SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::model::account::{DesiredAccount, LiveAccount};
-use crate::model::address::Name;
 use crate::model::context::Context;
 use crate::model::finding::{AccountError, CheckedAccount, FailureKind};
 use crate::model::limits::Limits;
@@ -32,6 +31,7 @@ pub const MAX_SAVED_PLAN_BYTES: u64 = 64 * 1024 * 1024;
 
 const FORMAT: &str = "riskform.saved-plan/1";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+const STRING_KEYS: &str = "a saved plan has string keys only";
 
 /// Inputs of the plan of one or more accounts.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,80 +58,38 @@ pub struct PlanInput {
 /// Reason why a text is not a saved plan that this version of riskform can use.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SavedPlanError {
-    /// No JSON, or JSON of another shape: most likely truncated.
-    #[error("not a valid saved plan: {0}")]
-    Damaged(String),
     #[error("unknown format {0}, expected {FORMAT}")]
     UnknownFormat(String),
     #[error("the plan was created by riskform {0}; this is {VERSION}")]
     OtherVersion(String),
-    #[error("the file was changed after it was saved (digest mismatch)")]
-    DigestMismatch,
-    /// A member that riskform did not write, at this place.
-    #[error("the file was edited by hand: unexpected member or value at {0}")]
-    Unexpected(String),
-    /// Content that no desired-state file can declare.
-    #[error("invalid values: {}", .0.join("; "))]
-    Invalid(Vec<String>),
+    /// A damaged or edited file, or content that no desired-state file can declare.
+    #[error("{0}")]
+    Invalid(String),
 }
 
-/// The file as it is written. The short members come first, so that the format is at its beginning.
-#[derive(Serialize)]
-struct WrittenFile<'a> {
-    format: &'a str,
-    riskform_version: &'a str,
-    base_url: &'a str,
-    created_at: Timestamp,
-    today: Date,
-    options: &'a Options,
-    digest: String,
-    failed: &'a [CheckedAccount],
-    accounts: &'a [PlanInput],
-}
-
-/// The file as it is read.
-#[derive(Deserialize)]
+/// The file. The members of all objects are sorted, so that the digest does not depend on their order.
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ReadFile<'a> {
-    #[serde(rename = "format")]
-    _format: String,
-    #[serde(rename = "riskform_version")]
-    _riskform_version: String,
+struct Document {
+    /// Sorted one at a time, so that a fleet is never in memory twice.
+    accounts: Vec<Box<RawValue>>,
     base_url: String,
-    created_at: Timestamp,
-    today: Date,
-    options: Value,
-    digest: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
     failed: Vec<Value>,
-    #[serde(borrow)]
-    accounts: Vec<&'a RawValue>,
-}
-
-/// Input of the digest, with members in canonical order.
-#[derive(Serialize)]
-struct DigestInput<'a> {
-    #[serde(serialize_with = "serialize_sorted")]
-    accounts: &'a [PlanInput],
-    base_url: &'a str,
-    #[serde(serialize_with = "serialize_sorted")]
-    failed: &'a [CheckedAccount],
-    format: &'a str,
+    format: String,
     options: Value,
-    riskform_version: &'a str,
+    riskform_version: String,
     today: Date,
 }
 
-/// Sorts the members of one item at a time, so that a fleet is never in memory twice.
-fn serialize_sorted<S: Serializer>(
-    items: &[impl Serialize],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let mut list = serializer.serialize_seq(Some(items.len()))?;
-    for item in items {
-        let sorted = serde_json::to_value(item).map_err(serde::ser::Error::custom)?;
-        list.serialize_element(&sorted)?;
-    }
-    list.end()
+/// Members that are checked before all others.
+#[derive(Deserialize)]
+struct Header {
+    format: String,
+    riskform_version: String,
 }
 
 impl SavedPlan {
@@ -163,33 +121,35 @@ impl SavedPlan {
 
     /// Returns the text of the file.
     pub fn to_json(&self) -> String {
-        let file = WrittenFile {
-            format: FORMAT,
-            riskform_version: VERSION,
-            base_url: &self.base_url,
-            created_at: self.created_at,
-            today: self.today,
-            options: &self.options,
-            digest: self.digest(),
-            failed: &self.failed,
-            accounts: &self.accounts,
+        let file = Document {
+            created_at: Some(self.created_at),
+            digest: Some(self.digest()),
+            ..self.document()
         };
-        let mut json = serde_json::to_string(&file).expect("a saved plan has string keys only");
+        let mut json = serde_json::to_string(&file).expect(STRING_KEYS);
         json.push('\n');
         escape_invisible_json(json)
     }
 
     /// Returns the SHA-256 of everything but the time of writing.
     pub fn digest(&self) -> String {
-        sha256(&DigestInput {
-            accounts: &self.accounts,
-            base_url: &self.base_url,
-            failed: &self.failed,
-            format: FORMAT,
-            options: serde_json::to_value(&self.options).expect("options have string keys only"),
-            riskform_version: VERSION,
+        sha256(&self.document())
+    }
+
+    fn document(&self) -> Document {
+        let sorted = |account| serde_json::value::to_raw_value(&to_value(account));
+        let accounts = self.accounts.iter().map(sorted);
+        Document {
+            accounts: accounts.collect::<Result<_, _>>().expect(STRING_KEYS),
+            base_url: self.base_url.clone(),
+            created_at: None,
+            digest: None,
+            failed: self.failed.iter().map(to_value).collect(),
+            format: FORMAT.to_owned(),
+            options: to_value(&self.options),
+            riskform_version: VERSION.to_owned(),
             today: self.today,
-        })
+        }
     }
 
     /// Parses and validates the text of a file.
@@ -198,47 +158,36 @@ impl SavedPlan {
     ///
     /// The text is not a saved plan of this version of riskform, or holds anything that this version would not have written.
     pub fn from_json(text: &str) -> Result<Self, SavedPlanError> {
-        #[derive(Deserialize)]
-        struct Header {
-            format: String,
-            riskform_version: String,
+        let header: Header = serde_json::from_str(text).map_err(damaged)?;
+        if header.format != FORMAT {
+            return Err(SavedPlanError::UnknownFormat(header.format));
         }
-        let Header {
-            format,
-            riskform_version,
-        } = serde_json::from_str(text).map_err(damaged)?;
-        if format != FORMAT {
-            return Err(SavedPlanError::UnknownFormat(format));
+        if header.riskform_version != VERSION {
+            return Err(SavedPlanError::OtherVersion(header.riskform_version));
         }
-        if riskform_version != VERSION {
-            return Err(SavedPlanError::OtherVersion(riskform_version));
-        }
-        let file: ReadFile<'_> = serde_json::from_str(text).map_err(damaged)?;
+        let file: Document = serde_json::from_str(text).map_err(damaged)?;
         let accounts = file.accounts.into_iter().enumerate();
+        let accounts = accounts.map(|(index, account)| {
+            let account = serde_json::from_str(account.get()).map_err(damaged)?;
+            exactly(account, &format!("accounts.{index}"))
+        });
         let failed = file.failed.into_iter().enumerate();
+        let failed = failed.map(|(index, account)| exactly(account, &format!("failed.{index}")));
         let plan = SavedPlan {
             base_url: file.base_url,
-            created_at: file.created_at,
+            created_at: file.created_at.ok_or_else(|| damaged("no created_at"))?,
             today: file.today,
             options: exactly(file.options, "options")?,
-            accounts: accounts
-                .map(|(index, account)| {
-                    let account = serde_json::from_str(account.get()).map_err(damaged)?;
-                    exactly(account, &format!("accounts.{index}"))
-                })
-                .collect::<Result<_, _>>()?,
-            failed: failed
-                .map(|(index, account)| exactly(account, &format!("failed.{index}")))
-                .collect::<Result<_, _>>()?,
+            accounts: accounts.collect::<Result<_, _>>()?,
+            failed: failed.collect::<Result<_, _>>()?,
         };
-        if plan.digest() != file.digest {
-            return Err(SavedPlanError::DigestMismatch);
+        if file.digest != Some(plan.digest()) {
+            let error = "the file was changed after it was saved (digest mismatch)";
+            return Err(SavedPlanError::Invalid(error.to_owned()));
         }
-        let mistakes = plan.check();
-        if mistakes.is_empty() {
-            Ok(plan)
-        } else {
-            Err(SavedPlanError::Invalid(mistakes))
+        match plan.check() {
+            mistakes if mistakes.is_empty() => Ok(plan),
+            mistakes => Err(invalid_values(&mistakes.join("; "))),
         }
     }
 
@@ -248,23 +197,20 @@ impl SavedPlan {
         if self.options.purpose == Purpose::Drift {
             mistakes.push("drift cannot be applied".to_owned());
         }
-        let planned = self.accounts.iter().map(|account| {
-            let desired = &account.desired;
-            (&desired.account_id, desired.name.as_ref(), &desired.source)
-        });
-        let failed = self.failed.iter();
-        let failed = failed.map(|one| (&one.account_id, one.name.as_ref(), &one.source));
-        let mut ids = BTreeSet::new();
-        let mut names: BTreeSet<&Name> = BTreeSet::new();
-        for (id, name, source) in planned.chain(failed) {
-            if !ids.insert(id) {
-                mistakes.push(format!("account {id} is declared twice"));
-            }
-            if let Some(name) = name.filter(|name| !names.insert(name)) {
-                mistakes.push(format!("two accounts have the name {name}"));
-            }
+        let planned = (self.accounts.iter()).map(|account| CheckedAccount::from(&*account.desired));
+        let (mut ids, mut names) = (BTreeSet::new(), BTreeSet::new());
+        for account in planned.chain(self.failed.iter().cloned()) {
+            let (id, source) = (account.account_id, account.source);
             if source.is_empty() || source.contains(is_invisible) {
                 mistakes.push(format!("account {id} has an invalid source"));
+            }
+            if let Some(name) = account.name
+                && !names.insert(name.clone())
+            {
+                mistakes.push(format!("two accounts have the name {name}"));
+            }
+            if !ids.insert(id.clone()) {
+                mistakes.push(format!("account {id} is declared twice"));
             }
         }
         for PlanInput { desired, .. } in &self.accounts {
@@ -295,10 +241,7 @@ impl SavedPlan {
             let planned = plan(&desired, &live, &context, self.today, &options);
             if !planned.errors.is_empty() {
                 let errors = describe(&planned.errors);
-                return Err(SavedPlanError::Invalid(vec![format!(
-                    "{}: {errors}",
-                    desired.label()
-                )]));
+                return Err(invalid_values(&format!("{}: {errors}", desired.label())));
             }
             accounts.push(planned);
         }
@@ -316,8 +259,16 @@ impl SavedPlan {
     }
 }
 
-fn damaged(error: serde_json::Error) -> SavedPlanError {
-    SavedPlanError::Damaged(error.to_string())
+fn damaged(error: impl fmt::Display) -> SavedPlanError {
+    SavedPlanError::Invalid(format!("not a valid saved plan: {error}"))
+}
+
+fn invalid_values(mistakes: &str) -> SavedPlanError {
+    SavedPlanError::Invalid(format!("invalid values: {mistakes}"))
+}
+
+fn to_value(item: impl Serialize) -> Value {
+    serde_json::to_value(item).expect(STRING_KEYS)
 }
 
 /// Reads a value that must be exactly what riskform writes for it. `deny_unknown_fields` is not enough: the types of live resources
@@ -326,12 +277,12 @@ fn exactly<T: DeserializeOwned + Serialize>(
     value: Value,
     place: &str,
 ) -> Result<T, SavedPlanError> {
-    let read = T::deserialize(&value)
-        .map_err(|error| SavedPlanError::Damaged(format!("{place}: {error}")))?;
-    let written = serde_json::to_value(&read).map_err(damaged)?;
-    match difference(&value, &written) {
+    let read = T::deserialize(&value).map_err(|error| damaged(format_args!("{place}: {error}")))?;
+    match difference(&value, &to_value(&read)) {
         None => Ok(read),
-        Some(path) => Err(SavedPlanError::Unexpected(format!("{place}{path}"))),
+        Some(path) => Err(SavedPlanError::Invalid(format!(
+            "the file was edited by hand: unexpected member or value at {place}{path}"
+        ))),
     }
 }
 

@@ -34,9 +34,4 @@ impl OutputFormat {
         use OutputFormat::{Html, Json, Markdown};
         matches!(self, Json | Markdown | Html)
     }
-
-    /// Returns true if the format shows the states in addition to the differences.
-    pub fn shows_states(self) -> bool {
-        matches!(self, OutputFormat::Json | OutputFormat::Junit)
-    }
 }

@@ -486,7 +486,7 @@ fn change_item(change: &Change, is_drift: bool, facts: Vec<Fact>) -> Item {
                 Address::UnlistedIntegration(_) => "unlisted, weakens",
                 Address::Behavior(_) | Address::Integration(_) => "weakens",
             };
-            let sentence = format!("{}: {fields}", reason.shown());
+            let sentence = format!("{}: {fields}", reason.as_str());
             ("weakens", status.to_owned(), sentence)
         }
         (false, None) => (change.action.as_str(), String::new(), fields),

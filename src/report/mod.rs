@@ -61,7 +61,7 @@ pub fn run(
 ) -> String {
     match format {
         OutputFormat::Text | OutputFormat::Table => text(run, detail),
-        OutputFormat::Json | OutputFormat::Yaml => run.to_json(),
+        OutputFormat::Json | OutputFormat::Yaml => json::document(&run.document()),
         OutputFormat::Markdown => markdown(run, MAX_COMMENT_BYTES),
         OutputFormat::Diff => diff::diff(run),
         OutputFormat::Html => html::page(run),

@@ -332,8 +332,16 @@ fn unmanaged<'a>(
 
 /// Returns e.g. `1 behavior and 1 integration match.`
 fn matching(run: &Run) -> String {
-    let behaviors: usize = run.handled().map(|plan| plan.unchanged.behaviors).sum();
-    let integrations: usize = run.handled().map(|plan| plan.unchanged.integrations).sum();
+    let behaviors: usize = run
+        .accounts
+        .iter()
+        .map(|plan| plan.unchanged.behaviors)
+        .sum();
+    let integrations: usize = run
+        .accounts
+        .iter()
+        .map(|plan| plan.unchanged.integrations)
+        .sum();
     match (behaviors + integrations, kinds(behaviors, integrations)) {
         (0, _) => "No resource is declared.".to_owned(),
         (1, names) => format!("{names} matches."),
@@ -371,7 +379,11 @@ fn remarks(run: &Run, has_findings: bool) -> Vec<String> {
 
 /// Returns e.g. `2 behaviors are unlisted and not managed: imp_travel (on, high), sentinel_one (off).`
 fn unmanaged_resources(run: &Run) -> Option<String> {
-    let all: Vec<_> = run.handled().flat_map(|one| unmanaged(run, one)).collect();
+    let all: Vec<_> = run
+        .accounts
+        .iter()
+        .flat_map(|one| unmanaged(run, one))
+        .collect();
     let is_behavior = |one: &&&UnlistedResource| matches!(one.address, Address::Behavior(_));
     let behaviors = all.iter().filter(is_behavior).count();
     let resources = kinds(behaviors, all.len() - behaviors);
@@ -398,7 +410,7 @@ fn weakening(run: &Run) -> Option<String> {
                 continue;
             };
             let address = abbreviated(&change.address);
-            names.push(format!("{prefix}{address} ({})", reason.shown()));
+            names.push(format!("{prefix}{address} ({})", reason.as_str()));
             let tenant = change.before.as_ref().and_then(Fields::tenant_url);
             if let Some(tenant) = tenant.filter(|_| change.after.is_none()) {
                 effect = format!(": {} no longer receives risk scores", shown(tenant));

@@ -391,7 +391,7 @@ async fn rejected_generated_reference_is_left_out_of_an_update() {
     assert_eq!(world.sent(WriteKind::Update), 2);
     let kinds: Vec<_> = applied.notes.iter().map(|note| note.kind).collect();
     assert_eq!(kinds, [NoteKind::CreatedWithoutReference]);
-    assert!(world.plan().is_empty());
+    assert!(world.plan().changes.is_empty());
 }
 
 /// One entry needs the tenant of another, whose update is rejected.
@@ -443,7 +443,7 @@ async fn failed_operation_stops_its_dependents_only() {
     assert!(!applied.is_complete() && applied.wrote_anything());
     refuses.store(false, Ordering::Relaxed);
     assert!(world.apply().await.is_complete());
-    assert!(world.plan().is_empty());
+    assert!(world.plan().changes.is_empty());
 }
 
 /// Values change while a write waits for a 429, or for a repetition after a 5xx.
@@ -812,7 +812,7 @@ async fn reference_that_comes_back_in_lower_case_is_the_same() {
     });
     let applied = world.apply().await;
     assert!(applied.is_complete(), "{applied:?}");
-    assert!(world.plan().is_empty());
+    assert!(world.plan().changes.is_empty());
 }
 
 /// An earlier run that was killed, or a full disk, left a partial line.

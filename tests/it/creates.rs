@@ -165,7 +165,7 @@ async fn generated_reference_is_omitted_if_rejected() {
         "{:?}",
         applied.notes
     );
-    assert!(world.plan().is_empty(), "it is known by its tenant");
+    assert!(world.plan().changes.is_empty(), "it is known by its tenant");
 
     let world = create("one: one r1", "old old", settings, vec![]);
     let applied = world.apply().await;

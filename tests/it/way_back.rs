@@ -55,13 +55,15 @@ async fn there_and_back(world: &Scenario, unknowns: ApiVariant) -> Result<Way, T
     let client = client(Transport::in_process(sandbox.router(), PATIENCE));
     let before = sandbox.live(&account());
     let there = match planned(&world.desired, &before, &unguarded()) {
-        Ok(there) if !there.is_empty() => there,
+        Ok(there) if !there.changes.is_empty() => there,
         Ok(_) | Err(_) => return Ok(Way::NeverLeft),
     };
     if unknowns.refuses(&there) {
         return Ok(Way::NeverLeft);
     }
-    let creates = there.count(Action::Create) + there.count(Action::Replace);
+    let actions = there.changes.iter().map(|change| change.action);
+    let creates = actions.filter(|one| matches!(one, Action::Create | Action::Replace));
+    let creates = creates.count();
     let document = previous(there.desired(), there.live(), creates as u32);
     prop_assert!(apply_plan(&client, &there).await.is_complete());
 
@@ -100,7 +102,7 @@ async fn there_and_back(world: &Scenario, unknowns: ApiVariant) -> Result<Way, T
         return Ok(Way::RefusedByTheServer);
     }
     prop_assert!(
-        back.is_empty() || applied.is_complete(),
+        back.changes.is_empty() || applied.is_complete(),
         "{:?}\n{}",
         applied,
         yaml

@@ -68,7 +68,11 @@ pub(crate) async fn run(args: DriftArgs, output: &Output) -> Result<Exit, Comman
     ci::report_run(output, &run);
     fail_if_single_account(&run)?;
     // Unlisted resources come with their own commands.
-    if run.accounts.iter().any(|account| !account.is_empty()) {
+    if run
+        .accounts
+        .iter()
+        .any(|account| !account.changes.is_empty())
+    {
         let repeated = [CONNECTION, ACCOUNT, FILES, PATHS];
         let apply = next_steps::follow_up(output, "apply", &repeated);
         let purpose = match run.accounts.as_slice() {
@@ -94,14 +98,9 @@ async fn check(
         ..Options::default()
     };
     let planner = Planner::new(&args.fleet, args.context, &options, &session, output);
-    let shows_states = formats.kinds().any(OutputFormat::shows_states);
     let drift = async |planned: AccountPlan| {
         let drift = planner.add_context(planned).await;
-        let drift = context::add_attribution(&session, args.context, args.history, drift).await;
-        match shows_states {
-            true => drift,
-            false => drift.without_states(),
-        }
+        context::add_attribution(&session, args.context, args.history, drift).await
     };
     let shows_evidence = formats.kinds().any(OutputFormat::shows_evidence);
     let evidence = shows_evidence.then(|| evidence::collect(&session, &accounts));

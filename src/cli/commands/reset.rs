@@ -1,6 +1,5 @@
 //! `riskform reset`: selects users, shows them, asks, resets their scores, reports.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -97,7 +96,7 @@ pub(crate) async fn run(args: ResetArgs, output: &Output) -> Result<Exit, Comman
     let mut finished = 0;
     let mut observe = |event: ApplyEvent<'_>| {
         if let Some(log) = &audit_log {
-            log.observe(&account.id, &BTreeMap::new(), &event)?;
+            log.observe(&account.id, &[], &event)?;
         }
         match event {
             ApplyEvent::Sending(_) => output.note_write(),

@@ -3,7 +3,6 @@
 //! The first line is on disk before the request is sent. If it cannot be written, the request is not sent. Lines hold the
 //! change, the old and new values and the actor. They never hold a secret or other personal data.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -22,7 +21,7 @@ use crate::cli::io::output::Output;
 use crate::model::account::AccountId;
 use crate::model::integration::IntegrationId;
 use crate::model::text::escape_invisible_json;
-use crate::plan::{Change, OperationId};
+use crate::plan::{Operation, OperationId};
 
 /// An audit log open for appending.
 pub(crate) struct AuditLog {
@@ -95,12 +94,12 @@ impl AuditLog {
         })
     }
 
-    /// Logs the writes among the events of an apply or a reset. `effects` are the changes of each operation. The line of an intent is
+    /// Logs the writes among the events of an apply or a reset. `operations` are those of the plan. The line of an intent is
     /// on disk when this returns.
     pub(crate) fn observe(
         &self,
         account_id: &AccountId,
-        effects: &BTreeMap<OperationId, Vec<Change>>,
+        operations: &[Operation],
         event: &ApplyEvent<'_>,
     ) -> anyhow::Result<()> {
         let (write, result) = match event {
@@ -108,7 +107,8 @@ impl AuditLog {
             ApplyEvent::Responded(write, result) => (write, Some(*result)),
             _ => return Ok(()),
         };
-        let changes = effects.get(&write.operation).into_iter().flatten();
+        let operation = operations.iter().find(|one| one.id == write.operation);
+        let changes = operation.into_iter().flat_map(|one| &one.effects);
         let changes =
             changes.map(|change| json!({ "address": change.address, "fields": change.fields }));
         let line = LogLine {

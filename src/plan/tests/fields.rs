@@ -61,10 +61,9 @@ fn every_field_is_handled_everywhere() {
         // Weakening.
         let weaker = fields.clone().with(field, Some(weaker_value(field)));
         let address = match kind {
-            Kind::Behavior => "behavior.x",
-            Kind::Integration => "integration.x",
+            Kind::Behavior => Address::Behavior(BehaviorKey::new("x")),
+            Kind::Integration => Address::Integration("x".parse().unwrap()),
         };
-        let address: Address = address.parse().unwrap();
         let between = |before, after| {
             Change::between(
                 address.clone(),

@@ -1,7 +1,7 @@
 //! What a plan may not do.
 
 use super::*;
-use crate::model::limits::{DeleteAllPolicy, Limits};
+use crate::model::limits::Limits;
 
 #[test]
 fn guards_refuse_and_are_overridden() {
@@ -147,7 +147,7 @@ fn guards_refuse_and_are_overridden() {
             &|d, o| {
                 d.guards.max_deletes = 9;
                 o.overrides.allow_delete_all = true;
-                limit(o, |limits| limits.delete_all = Some(DeleteAllPolicy::Deny));
+                limit(o, |limits| limits.delete_all = GuardMode::Deny);
             },
             &[Guard::DeleteAll],
         ),

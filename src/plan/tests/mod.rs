@@ -31,7 +31,7 @@ use crate::plan::{
     AccountError, AccountPlan, Action, Change, FailureKind, Field, FieldValue, Fields, Format,
     Glob, GlobMatch, Guard, IntegrationTarget, Kind, MatchedBy, NoteKind, Operation, OperationId,
     OperationKind, Options, PlanError, Purpose, Run, SavedPlan, SavedPlanError, Status, Wave,
-    live_digest, matches, sha256,
+    changes_since, matches, sha256,
 };
 
 /// A reference as [`reference`] reads it; `parked` is one that nobody can have.

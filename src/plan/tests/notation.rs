@@ -73,7 +73,11 @@ pub(crate) fn entry(text: &str) -> (Name, Declared) {
         .parse()
         .unwrap();
     let fields = Fields::from_iter([(Field::TenantUrl, FieldValue::Url(tenant))]);
-    let mut entry = Declared::new(fields, location());
+    let mut entry = Declared {
+        fields,
+        location: location(),
+        ..Declared::default()
+    };
     for word in words {
         match word.split_once('=') {
             Some(("id", n)) => entry.id = Some(id(n.parse().unwrap())),
@@ -152,5 +156,9 @@ fn behavior_fields(enabled: Option<bool>, level: Option<OpenEnum<RiskLevel>>) ->
 
 pub(crate) fn behavior(enabled: Option<bool>, level: Option<RiskLevel>) -> Declared {
     let fields = behavior_fields(enabled, level.map(OpenEnum::Known));
-    Declared::new(fields, location())
+    Declared {
+        fields,
+        location: location(),
+        ..Declared::default()
+    }
 }

@@ -209,9 +209,9 @@ fn each_operation_says_what_it_changes_from_where_the_one_before_ended() {
         None => "-".to_owned(),
     };
     let told: Vec<String> = plan
-        .effects()
+        .operations
         .iter()
-        .flat_map(|(id, effects)| effects.iter().map(move |effect| (id, effect)))
+        .flat_map(|one| one.effects.iter().map(move |effect| (one.id, effect)))
         .map(
             |(
                 id,

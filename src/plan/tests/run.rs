@@ -1,68 +1,8 @@
-//! Digests, and the plan as JSON.
+//! Saved plans.
 
 use serde_json::{Value, json};
 
 use super::*;
-
-#[test]
-fn the_digest_covers_everything_and_no_more() {
-    let base = account(&["a r1", "b"]);
-    let digest = crate::plan::live_digest(&base);
-    let changed: [&dyn Fn(&mut LiveAccount); 6] = [
-        &|live| {
-            live.integrations[1]
-                .fields
-                .set(Field::Active, Some(FieldValue::Bool(false)))
-        },
-        &|live| {
-            live.integrations[1].fields.set(
-                Field::ReferenceId,
-                ReferenceId::new("r").map(FieldValue::Reference),
-            )
-        },
-        &|live| {
-            live.integrations[1].fields.set(
-                Field::TenantUrl,
-                Some(FieldValue::Url(TenantUrl::from_live("https://z.test"))),
-            )
-        },
-        &|live| {
-            let entra = FieldValue::Text("Entra".into());
-            live.integrations[1]
-                .fields
-                .set(Field::IntegrationType, Some(entra))
-        },
-        &|live| drop(live.integrations.pop()),
-        &|live| {
-            live.behaviors
-                .values_mut()
-                .next()
-                .unwrap()
-                .fields
-                .set(Field::Enabled, Some(FieldValue::Bool(false)))
-        },
-    ];
-    for change in changed {
-        let mut live = base.clone();
-        change(&mut live);
-        assert_ne!(crate::plan::live_digest(&live), digest);
-    }
-    let unchanged: [&dyn Fn(&mut LiveAccount); 3] = [
-        &|live| {
-            live.integrations[0].fields.set(
-                Field::TenantUrl,
-                Some(FieldValue::Url(TenantUrl::from_live("https://A.test:443/"))),
-            )
-        },
-        &|live| live.integrations[0].created_at = "later".into(),
-        &|live| live.behaviors.values_mut().next().unwrap().name = "renamed".into(),
-    ];
-    for change in unchanged {
-        let mut live = base.clone();
-        change(&mut live);
-        assert_eq!(crate::plan::live_digest(&live), digest);
-    }
-}
 
 /// Returns a saved plan with every kind of operation and an account that failed.
 fn saved() -> SavedPlan {
@@ -110,12 +50,18 @@ fn saved_plan_round_trips() {
     assert_eq!(later.digest(), plan.digest());
     let refused = |text: &str| SavedPlan::from_json(text).unwrap_err();
     let damaged = text.replacen("\"max_deletes\":5", "\"max_deletes\":6", 1);
-    assert_eq!(refused(&damaged), SavedPlanError::DigestMismatch);
+    let message = refused(&damaged).to_string();
+    assert!(message.contains("digest mismatch"), "{message}");
     let newer = text.replacen("saved-plan/1", "saved-plan/2", 1);
     let unknown = SavedPlanError::UnknownFormat("riskform.saved-plan/2".to_owned());
     assert_eq!(refused(&newer), unknown);
     let truncated = refused(&text[..text.len() / 2]);
-    assert!(matches!(truncated, SavedPlanError::Damaged(_)));
+    assert!(
+        truncated
+            .to_string()
+            .starts_with("not a valid saved plan: EOF"),
+        "{truncated}"
+    );
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn weakening_and_its_mirror_image() {
         .changes
         .iter()
         .map(|change| {
-            let text = |w: Option<crate::plan::Weakening>| w.map_or("-", |w| w.shown());
+            let text = |w: Option<crate::plan::Weakening>| w.map_or("-", |w| w.as_str());
             format!(
                 "{}: {} | {}",
                 &change.address,

@@ -11,7 +11,7 @@ use riskform::api::Providers;
 use riskform::doctor::{AccountAudit, AuditInput, AuditReport, audit_findings};
 use riskform::model::account::LiveAccount;
 use riskform::model::context::{
-    Access, AccessGroup, AccessPolicy, FetchError, Fetched, IdentityProvider,
+    Access, AccessPolicy, FetchError, Fetched, IdentityProvider, PolicyRules,
 };
 use riskform::model::finding::{CheckedAccount, Finding};
 use riskform::plan::{AccountError, AccountPlan, FailureKind, Options, plan};
@@ -121,8 +121,11 @@ impl World {
         {
             access.policies.insert(policy.id.clone(), policy);
         }
-        for group in items(&self.groups).iter().filter_map(AccessGroup::read) {
-            access.groups.insert(group.id.clone(), group);
+        for group in items(&self.groups) {
+            if let Some(rules) = PolicyRules::from_json(&group) {
+                let id = group["id"].as_str().unwrap().to_owned();
+                access.groups.insert(id, rules);
+            }
         }
         let providers = items(&self.providers);
         access.skipped = self.skipped.0;

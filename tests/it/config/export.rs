@@ -241,7 +241,7 @@ proptest! {
         prop_assert_eq!(&super::fmt::formatted(&yaml), &yaml);
         let plan = planned(&load(&yaml), &live, &Options::default());
         let plan = plan.unwrap_or_else(|errors| panic!("{errors:?}\n{yaml}"));
-        prop_assert!(plan.is_empty(), "{:?}\n{}", plan.changes, yaml);
+        prop_assert!(plan.changes.is_empty(), "{:?}\n{}", plan.changes, yaml);
         let comments = document.comments.values().flatten();
         let left_out = comments.filter(|text| !text.contains("unknown risk_level")).count();
         prop_assert_eq!(plan.unlisted.len(), left_out, "{:?}\n{}", plan.unlisted, yaml);

@@ -220,7 +220,7 @@ impl<'a> Simulation<'a> {
         let live = self.sandbox.live(&account());
         let again = self::planned(&self.world.desired, &live, &unguarded());
         let again = again.map_err(|problems| TestCaseError::fail(describe(&problems)))?;
-        prop_assert!(again.is_empty(), "{:?}", again.changes);
+        prop_assert!(again.changes.is_empty(), "{:?}", again.changes);
         self.check_end()
     }
 
@@ -314,7 +314,7 @@ impl<'a> Simulation<'a> {
             Err(problems) => return Read::Unplannable(describe(&problems)),
         };
         let plan = planned.insert(made);
-        if plan.is_empty() {
+        if plan.changes.is_empty() {
             return Read::NothingToDo;
         }
         Read::Applied(apply_observed(connection, plan, |event| told.hear(&event)).await)

@@ -400,7 +400,9 @@ fn desired(
         let fields = fields.with(Field::IntegrationType, declares_type);
         let entry = Declared {
             id: pick(entry.pin).map(|live| live.id),
-            ..Declared::new(fields, location(index + 1))
+            fields,
+            location: location(index + 1),
+            ..Declared::default()
         };
         if integrations
             .iter()
@@ -422,7 +424,14 @@ fn desired(
                 let fields = Fields::default()
                     .with(Field::Enabled, enabled.map(FieldValue::Bool))
                     .with(Field::RiskLevel, level);
-                (BehaviorKey::new(key), Declared::new(fields, location(100)))
+                (
+                    BehaviorKey::new(key),
+                    Declared {
+                        fields,
+                        location: location(100),
+                        ..Declared::default()
+                    },
+                )
             })
             .collect(),
         wildcard: None,
