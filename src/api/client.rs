@@ -23,9 +23,9 @@ use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::envelope::{Envelope, parse_response};
 use super::error::{ApiError, ErrorDetails, ErrorKind, RequestIds};
-use super::rate_limiter::{RateLimiter, ResponseMetadata, SendPermit, WaitReason};
-use super::retry::{Attempts, RequestStats, RetryPolicy};
-use super::transport::{Delivery, Transport, TransportError, TransportErrorKind};
+use super::rate_limiter::{Attempts, RateLimiter, ResponseMetadata, SendPermit, WaitReason};
+use super::retry::{RequestStats, RetryPolicy};
+use super::transport::{Transport, TransportError, TransportErrorKind};
 
 /// An API client. Cheap to clone; all its readers and writers share it.
 ///
@@ -233,14 +233,11 @@ impl Client {
     }
 
     /// Waits until the next request may be sent.
-    pub async fn acquire_permit(
-        &self,
-        attempts: &mut Attempts,
-    ) -> Result<SendPermit<'_>, NoPermit> {
+    pub async fn acquire_permit(&self, attempts: &mut Attempts) -> Result<SendPermit, NoPermit> {
         let options = &self.0.options;
         let report = |wait, reason| (options.observer)(&ClientEvent::RateLimited { wait, reason });
         let max_wait = options.retry.max_wait;
-        let permit = (self.0.limiter).acquire(&mut attempts.waited, max_wait, report);
+        let permit = (self.0.limiter).acquire(attempts, max_wait, report);
         let permit = options.stop.run_until_cancelled(permit).await;
         permit
             .ok_or(NoPermit::Cancelled)?
@@ -278,7 +275,7 @@ impl Client {
     /// Sends a request once.
     pub(super) async fn send<T: DeserializeOwned>(
         &self,
-        permit: SendPermit<'_>,
+        _permit: SendPermit,
         call: &ApiRequest,
     ) -> Result<ApiResponse<Envelope<T>>, ApiError> {
         let request = self.request(call)?;
@@ -291,7 +288,6 @@ impl Client {
         self.state().metadata = Some(metadata);
         // All other requests would be rejected as well, so pause them before the next permit is given out.
         let retry_after = (self.0.limiter).pause_after(status, headers, metadata.remaining);
-        drop(permit);
         (self.0.options.observer)(&ClientEvent::Responded {
             method: call.endpoint.method(),
             path: call.path.clone(),
@@ -385,9 +381,8 @@ impl Client {
         let body = call.body.as_ref().map(Value::to_string);
         let request = request.body(Bytes::from(body.unwrap_or_default()));
         let mut request = request.map_err(|error| {
-            let (failure, detail) = (TransportErrorKind::ClientBuild, error.to_string());
-            let error = TransportError::new(failure, Delivery::NotDelivered, detail);
-            self.transport_error(call, error)
+            let failure = TransportErrorKind::ClientBuild;
+            self.transport_error(call, TransportError::new(failure, error.to_string()))
         })?;
         self.0.credentials.authorize(request.headers_mut());
         Ok(request)

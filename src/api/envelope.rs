@@ -5,7 +5,7 @@ use http::header::{CONTENT_TYPE, HeaderName, LOCATION};
 use http::{Response, StatusCode};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::model::null_is_default;
 use crate::model::text::is_invisible;
@@ -54,7 +54,7 @@ impl ResultInfo {
 pub(super) struct Envelope<T> {
     success: bool,
     #[serde(default, deserialize_with = "null_is_default")]
-    errors: Vec<ApiMessage>,
+    errors: Vec<Map<String, Value>>,
     /// `None` if it is missing, `Some(None)` for `null`.
     #[serde(default = "Option::default", deserialize_with = "present")]
     pub(super) result: Option<Option<T>>,
@@ -119,11 +119,10 @@ pub(super) fn parse_response<T: DeserializeOwned>(
     };
     let envelope = serde_json::from_slice::<Envelope<IgnoredAny>>(body).ok();
     let messages = envelope.map(|envelope| {
-        sanitize(
-            envelope.errors,
-            &|raw: &String| text(raw, MAX_TEXT_CHARS),
-            true,
-        )
+        let errors = envelope.errors.into_iter().take(MAX_MESSAGES);
+        let clean = |raw: &str| text(raw, MAX_TEXT_CHARS);
+        let messages = errors.map(|error| message(&Value::Object(error), &clean, true));
+        messages.collect::<Vec<ApiMessage>>()
     });
     let kind = match &messages {
         _ if status == StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
@@ -150,7 +149,7 @@ fn classify_client_error(
 ) -> ErrorKind {
     let by_code = messages.iter().find_map(|message| match message.code {
         9106 | 6003 => Some(ErrorKind::Credentials),
-        9109 if message.message.contains("requested resource") => Some(ErrorKind::Permission),
+        9109 if message.text.contains("requested resource") => Some(ErrorKind::Permission),
         9109 => Some(ErrorKind::Credentials),
         1000 | 1001 if endpoint == Endpoint::VerifyToken => Some(ErrorKind::Credentials),
         10000 => Some(ErrorKind::CredentialsOrPermission),
@@ -202,26 +201,20 @@ fn header(response: &Response<Bytes>, name: HeaderName) -> Option<&str> {
     response.headers().get(name)?.to_str().ok()
 }
 
-/// Bounds and sanitizes messages, and their causes.
-fn sanitize(
-    messages: Vec<ApiMessage>,
-    clean: &impl Fn(&String) -> String,
-    has_causes: bool,
-) -> Vec<ApiMessage> {
-    let messages = messages.into_iter().take(MAX_MESSAGES);
-    let sanitized = messages.map(|mut message| {
-        message.message = clean(&message.message);
-        message.documentation_url = message.documentation_url.as_ref().map(clean);
-        if let Some(source) = &mut message.source {
-            source.pointer = source.pointer.as_ref().map(clean);
-        }
-        message.chain = match has_causes {
-            true => sanitize(message.chain, clean, false),
-            false => Vec::new(),
-        };
-        message
-    });
-    sanitized.collect()
+/// Returns a message, and its causes. `clean` bounds and sanitizes a text.
+fn message(error: &Value, clean: &impl Fn(&str) -> String, has_causes: bool) -> ApiMessage {
+    let member = |pointer: &str| error.pointer(pointer).and_then(Value::as_str).map(clean);
+    let code = error["code"].as_i64().unwrap_or_default();
+    let mut text = format!("{} (code {code}", member("/message").unwrap_or_default());
+    for (link, pointer) in [("at", "/source/pointer"), ("see", "/documentation_url")] {
+        text += &member(pointer).map_or_else(String::new, |value| format!(", {link} {value}"));
+    }
+    let causes = error["error_chain"].as_array().filter(|_| has_causes);
+    let causes = causes.into_iter().flatten().take(MAX_MESSAGES);
+    let causes: Vec<String> = causes.map(|one| message(one, clean, false).text).collect();
+    text += if causes.is_empty() { ")" } else { "): " };
+    text += &causes.join(", ");
+    ApiMessage { code, text }
 }
 
 /// Returns a text in one line that is safe to print: invisible characters become spaces, runs of spaces become one, and a long text ends
@@ -272,7 +265,7 @@ mod tests {
         let body =
             serde_json::json!({ "success": false, "errors": vec![error; 20], "result": null });
         let refused = opened(Endpoint::ReadBehaviors, 400, &body.to_string()).unwrap_err();
-        let shown: String = refused.1.iter().map(ToString::to_string).collect();
+        let shown: String = refused.1.into_iter().map(|message| message.text).collect();
         assert!(
             shown.contains("mmm") && shown.len() < 20_000,
             "{}",
@@ -386,7 +379,7 @@ mod tests {
         let messages = opened(Endpoint::CreateIntegration, 400, body)
             .unwrap_err()
             .1;
-        let shown: Vec<_> = messages.iter().map(ApiMessage::to_string).collect();
+        let shown: Vec<_> = messages.into_iter().map(|message| message.text).collect();
         assert_eq!(
             shown,
             [

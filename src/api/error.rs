@@ -6,15 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
 
 use crate::model::integration::IntegrationId;
-use crate::model::null_is_default;
 
 use super::base_url::BaseUrl;
 use super::endpoint::Endpoint;
 use super::rate_limiter::MAX_WAIT;
-use super::transport::{Delivery, TransportError, TransportErrorKind};
+use super::transport::{TransportError, TransportErrorKind};
 
 /// A failed API request. Displays as one line; [`help`](ApiError::help) suggests a fix.
 #[derive(Clone, Debug)]
@@ -121,46 +119,13 @@ pub enum ErrorKind {
     },
 }
 
-/// An entry of `errors` in an envelope. Control characters and credentials are removed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+/// An entry of `errors` in an envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiMessage {
     /// Cloudflare's error code.
     pub code: i64,
-    pub message: String,
-    /// Causes, with code and message.
-    #[serde(rename = "error_chain", deserialize_with = "null_is_default")]
-    pub chain: Vec<ApiMessage>,
-    /// Link to Cloudflare's documentation.
-    pub documentation_url: Option<String>,
-    /// The invalid field of the request.
-    pub source: Option<MessageSource>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct MessageSource {
-    /// JSON pointer.
-    pub pointer: Option<String>,
-}
-
-impl fmt::Display for ApiMessage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (code {}", self.message, self.code)?;
-        let source = self.source.as_ref();
-        if let Some(pointer) = source.and_then(|source| source.pointer.as_ref()) {
-            write!(f, ", at {pointer}")?;
-        }
-        if let Some(url) = &self.documentation_url {
-            write!(f, ", see {url}")?;
-        }
-        f.write_str(")")?;
-        for (index, cause) in self.chain.iter().enumerate() {
-            let link = if index == 0 { ": " } else { ", " };
-            write!(f, "{link}{cause}")?;
-        }
-        Ok(())
-    }
+    /// Message, code and causes in one line, without control characters and credentials.
+    pub text: String,
 }
 
 impl Deref for ApiError {
@@ -208,7 +173,7 @@ impl ApiError {
             {
                 true
             }
-            ErrorKind::Transport(error) => error.delivery == Delivery::MaybeDelivered,
+            ErrorKind::Transport(error) => error.failure.may_be_delivered(),
             // A gateway's 502 or 504, or a response in an unknown format, does not say whether the write was applied.
             ErrorKind::ServerError { .. }
             | ErrorKind::OtherAccount { .. }
@@ -256,7 +221,7 @@ impl ApiError {
         let (messages, permission) = (&self.messages, self.endpoint.permission());
         match &self.kind {
             ErrorKind::Credentials => {
-                let elsewhere = |message: &ApiMessage| message.message.contains("from location");
+                let elsewhere = |message: &ApiMessage| message.text.contains("from location");
                 Some(if messages.iter().any(elsewhere) {
                     format!("the token in {credentials} is restricted to other IP addresses; add this one in the token settings")
                 } else {
@@ -336,7 +301,7 @@ impl fmt::Display for ApiError {
             (kind, _) => write!(f, "{kind}")?,
         }
         for message in &self.messages {
-            write!(f, ": {message}")?;
+            write!(f, ": {}", message.text)?;
         }
         match (self.status, &self.request_ids.ray) {
             (Some(status), Some(ray)) => write!(f, " [status {}, ray {ray}]", status.as_u16()),
@@ -358,9 +323,8 @@ mod tests {
 
     #[test]
     fn every_kind_says_what_happened_and_the_way_out() {
-        let transport = |failure, delivery| {
-            ErrorKind::Transport(TransportError::new(failure, delivery, "connection refused"))
-        };
+        let transport =
+            |failure| ErrorKind::Transport(TransportError::new(failure, "connection refused"));
         let lines: Vec<String> = [
             (Endpoint::ReadBehaviors, Some(401), ErrorKind::Credentials),
             (
@@ -394,12 +358,12 @@ mod tests {
             (
                 Endpoint::ReadBehaviors,
                 None,
-                transport(TransportErrorKind::Connect, Delivery::NotDelivered),
+                transport(TransportErrorKind::Connect),
             ),
             (
                 Endpoint::CreateIntegration,
                 None,
-                transport(TransportErrorKind::Timeout, Delivery::MaybeDelivered),
+                transport(TransportErrorKind::Timeout),
             ),
             (
                 Endpoint::CreateIntegration,

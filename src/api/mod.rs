@@ -26,13 +26,13 @@ pub use client::{ApiResponse, CancellationToken, Client, ClientEvent, ClientOpti
 pub use context::Providers;
 pub use credentials::{Credentials, CredentialsError};
 pub use endpoint::{Endpoint, Permission};
-pub use error::{ApiError, ApiMessage, ErrorDetails, ErrorKind, MessageSource, RequestIds};
+pub use error::{ApiError, ApiMessage, ErrorDetails, ErrorKind, RequestIds};
 pub use proxy::Proxy;
-pub use rate_limiter::{ResponseMetadata, SendPermit};
+pub use rate_limiter::{Attempts, ResponseMetadata, SendPermit};
 pub use reader::{Reader, TokenStatus, VerifiedToken};
-pub use retry::{Attempts, RequestStats, RetryPolicy};
+pub use retry::{RequestStats, RetryPolicy};
 pub use transport::{
-    BoxError, Certificate, Delivery, NetworkSettings, Transport, TransportError,
-    TransportErrorKind, parse_certificates,
+    BoxError, Certificate, NetworkSettings, Transport, TransportError, TransportErrorKind,
+    parse_certificates,
 };
 pub use writer::{WriteRequest, Writer};

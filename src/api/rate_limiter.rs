@@ -1,6 +1,6 @@
 //! The rate limit of one token: a fixed number of requests per period, the user's own maximum, and the pauses that the server asks for.
 //!
-//! A request counts from when it is sent until a whole period after its response, because the server counted it somewhere in between.
+//! A request counts from when it is sent.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -10,7 +10,6 @@ use std::time::{Duration, SystemTime};
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 /// Maximum time that one request waits for the server.
@@ -43,13 +42,11 @@ pub(super) struct RateLimiter {
     state: Mutex<State>,
     /// Held by the next request to be admitted; holds the end of the last reported wait. The others queue in order.
     turn: tokio::sync::Mutex<Option<Instant>>,
-    changed: Notify,
 }
 
 #[derive(Default)]
 struct State {
     windows: Vec<Window>,
-    in_flight: usize,
     paused: Option<(Instant, WaitReason)>,
 }
 
@@ -58,20 +55,22 @@ struct Window {
     requests: usize,
     period: Duration,
     reason: WaitReason,
-    /// End times of finished requests, oldest first.
-    finished: VecDeque<Instant>,
+    /// Times at which requests were sent, oldest first.
+    sent: VecDeque<Instant>,
 }
 
-/// The right to send one request: within the rate limit, and not canceled. Dropped when the request has ended.
+/// The right to send one request: within the rate limit, and not canceled.
 #[must_use]
-pub struct SendPermit<'a>(&'a RateLimiter);
+pub struct SendPermit(());
 
-/// Time that one request has waited for the server.
+/// Attempts of one request, and its waits for the server.
 #[derive(Debug, Default)]
-pub(super) struct Waited {
-    pub(super) total: Duration,
+pub struct Attempts {
+    pub(super) failed: u32,
+    /// Total time of the waits.
+    pub(super) waited: Duration,
     /// End of the last pause that was added.
-    until: Option<Instant>,
+    paused_until: Option<Instant>,
 }
 
 impl RateLimiter {
@@ -81,10 +80,11 @@ impl RateLimiter {
             requests: requests as usize,
             period: Duration::from_secs(seconds),
             reason,
-            finished: VecDeque::new(),
+            sent: VecDeque::new(),
         };
         const BUDGET: &str = ": staying below the limit of 1200 requests per 300 s";
-        let token = has_limit.then(|| window(1200, 300, ("", BUDGET)));
+        // Two seconds more, because the server counts a request a little later than it is sent.
+        let token = has_limit.then(|| window(1200, 302, ("", BUDGET)));
         let own = ("", ": --max-requests-per-second");
         let own = max_per_second.map(|requests| window(requests.get(), 1, own));
         let limiter = RateLimiter::default();
@@ -98,39 +98,34 @@ impl RateLimiter {
     /// The length of the pause, at once, if the pauses of this request would exceed `max_wait` in total.
     pub(super) async fn acquire(
         &self,
-        waited: &mut Waited,
+        attempts: &mut Attempts,
         max_wait: Duration,
         report: impl Fn(Duration, WaitReason),
-    ) -> Result<SendPermit<'_>, Duration> {
-        waited.add(self.state().paused, max_wait)?;
+    ) -> Result<SendPermit, Duration> {
+        attempts.add_pause(self.state().paused, max_wait)?;
         let mut reported = self.turn.lock().await;
         loop {
             let now = Instant::now();
             let next = {
                 let mut state = self.state();
-                state.paused = state.paused.filter(|(until, _)| *until > now);
-                waited.add(state.paused, max_wait)?;
-                let next = state.paused.map(|(until, reason)| (Some(until), reason));
-                let next = next.or_else(|| state.full_window(now));
-                state.in_flight += usize::from(next.is_none());
+                let pause = state.paused.filter(|(until, _)| *until > now);
+                attempts.add_pause(pause, max_wait)?;
+                let next = pause.or_else(|| state.full_window(now));
+                if next.is_none() {
+                    let windows = state.windows.iter_mut();
+                    windows.for_each(|window| window.sent.push_back(now));
+                }
                 next
             };
-            match next {
-                None => return Ok(SendPermit(self)),
-                Some((None, _)) => self.changed.notified().await,
-                Some((Some(until), reason)) => {
-                    let wait = until - now;
-                    let is_new = reported.is_none_or(|known| until > known + MIN_REPORTED_WAIT);
-                    if is_new && wait >= MIN_REPORTED_WAIT {
-                        *reported = Some(until);
-                        report(wait, reason);
-                    }
-                    tokio::select! {
-                        () = sleep_until(until) => {}
-                        () = self.changed.notified() => {}
-                    }
-                }
+            let Some((until, reason)) = next else {
+                return Ok(SendPermit(()));
+            };
+            let is_new = reported.is_none_or(|known| until > known + MIN_REPORTED_WAIT);
+            if is_new && until - now >= MIN_REPORTED_WAIT {
+                *reported = Some(until);
+                report(until - now, reason);
             }
+            sleep_until(until).await;
         }
     }
 
@@ -166,8 +161,6 @@ impl RateLimiter {
         if state.paused.is_none_or(|(known, _)| known < until) {
             state.paused = Some((until, reason));
         }
-        drop(state);
-        self.changed.notify_one();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -176,34 +169,21 @@ impl RateLimiter {
 }
 
 impl State {
-    /// Returns a window without room for another request, and when it will have some; `None` after the next response.
-    fn full_window(&mut self, now: Instant) -> Option<(Option<Instant>, WaitReason)> {
+    /// Returns when a window without room for another request will have some.
+    fn full_window(&mut self, now: Instant) -> Option<(Instant, WaitReason)> {
         self.windows.iter_mut().find_map(|window| {
-            let ends = window.finished.iter().map(|end| *end + window.period);
+            let ends = window.sent.iter().map(|sent| *sent + window.period);
             let past = ends.take_while(|end| *end <= now).count();
-            window.finished.drain(..past);
-            let next = window.finished.front().map(|end| *end + window.period);
-            (window.finished.len() + self.in_flight >= window.requests)
-                .then_some((next, window.reason))
+            window.sent.drain(..past);
+            let next = *window.sent.front()? + window.period;
+            (window.sent.len() >= window.requests).then_some((next, window.reason))
         })
     }
 }
 
-impl Drop for SendPermit<'_> {
-    fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.in_flight -= 1;
-        for window in &mut state.windows {
-            window.finished.push_back(Instant::now());
-        }
-        drop(state);
-        self.0.changed.notify_one();
-    }
-}
-
-impl Waited {
+impl Attempts {
     /// Adds the part of a pause that has not been added.
-    fn add(
+    fn add_pause(
         &mut self,
         pause: Option<(Instant, WaitReason)>,
         max_wait: Duration,
@@ -212,13 +192,13 @@ impl Waited {
             return Ok(());
         };
         let now = Instant::now();
-        let from = self.until.map_or(now, |added| added.max(now));
-        self.total += until.saturating_duration_since(from);
-        self.until = Some(until.max(from));
-        if self.total > max_wait {
-            return Err(until.saturating_duration_since(now));
+        let from = self.paused_until.map_or(now, |added| added.max(now));
+        self.waited += until.saturating_duration_since(from);
+        self.paused_until = Some(until.max(from));
+        match self.waited > max_wait {
+            true => Err(until.saturating_duration_since(now)),
+            false => Ok(()),
         }
-        Ok(())
     }
 }
 

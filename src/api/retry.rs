@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorKind};
-use super::rate_limiter::{MAX_WAIT, Waited};
-use super::transport::Delivery;
+use super::rate_limiter::{Attempts, MAX_WAIT};
 
 /// Upper limit of the doubled delay.
 const MAX_DELAY: Duration = Duration::from_secs(20);
@@ -22,13 +21,6 @@ pub struct RetryPolicy {
     pub max_wait: Duration,
     /// Seed of the jitter; `None` for a random one in each run.
     pub seed: Option<u64>,
-}
-
-/// Attempts of one request, and its waits for the server.
-#[derive(Debug, Default)]
-pub struct Attempts {
-    pub(super) failed: u32,
-    pub(super) waited: Waited,
 }
 
 /// Request counters of a run.
@@ -61,7 +53,7 @@ impl RetryPolicy {
         stats: &mut RequestStats,
         random: &mut fastrand::Rng,
     ) -> Option<Duration> {
-        let left = self.max_wait.saturating_sub(attempts.waited.total);
+        let left = self.max_wait.saturating_sub(attempts.waited);
         if error.kind == ErrorKind::RateLimited {
             let wait = error.retry_after.filter(|wait| *wait <= left);
             return wait.map(|_| Duration::ZERO);
@@ -72,7 +64,7 @@ impl RetryPolicy {
         }
         let wait = self.wait(attempts.failed, error.retry_after, random)?;
         let wait = Some(wait).filter(|wait| *wait <= left)?;
-        attempts.waited.total += wait;
+        attempts.waited += wait;
         stats.retries += 1;
         Some(wait)
     }
@@ -104,8 +96,7 @@ fn is_retryable(endpoint: Endpoint, kind: &ErrorKind) -> bool {
         ErrorKind::RateLimited => true,
         ErrorKind::ServerError { .. } => is_idempotent,
         ErrorKind::Transport(error) => {
-            error.failure.is_temporary()
-                && (error.delivery == Delivery::NotDelivered || is_idempotent)
+            error.failure.is_temporary() && (!error.failure.may_be_delivered() || is_idempotent)
         }
         _ => false,
     }
@@ -171,15 +162,11 @@ mod tests {
     #[test]
     fn maybe_delivered_requests_are_retried_if_idempotent() {
         use Endpoint::*;
-        let transport =
-            |failure, delivery| ErrorKind::Transport(TransportError::new(failure, delivery, ""));
-        let refused = transport(TransportErrorKind::Connect, Delivery::NotDelivered);
-        let no_handshake = transport(TransportErrorKind::Timeout, Delivery::NotDelivered);
-        let closed = transport(
-            TransportErrorKind::ConnectionClosed,
-            Delivery::MaybeDelivered,
-        );
-        let late = transport(TransportErrorKind::Timeout, Delivery::MaybeDelivered);
+        let transport = |failure| ErrorKind::Transport(TransportError::new(failure, ""));
+        let refused = transport(TransportErrorKind::Connect);
+        let no_handshake = transport(TransportErrorKind::ConnectTimeout);
+        let closed = transport(TransportErrorKind::ConnectionClosed);
+        let late = transport(TransportErrorKind::Timeout);
         let fault = ErrorKind::ServerError { excerpt: None };
         let everything = [
             ReadBehaviors,
@@ -208,14 +195,8 @@ mod tests {
                 (&ErrorKind::Credentials, false),
                 (&ErrorKind::NotFound, false),
                 (&ErrorKind::Rejected, false),
-                (
-                    &transport(TransportErrorKind::Tls, Delivery::NotDelivered),
-                    false,
-                ),
-                (
-                    &transport(TransportErrorKind::TooLarge, Delivery::MaybeDelivered),
-                    false,
-                ),
+                (&transport(TransportErrorKind::Tls), false),
+                (&transport(TransportErrorKind::TooLarge), false),
             ] {
                 assert_eq!(
                     is_retryable(operation, kind),

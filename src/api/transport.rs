@@ -81,8 +81,7 @@ impl Transport {
         let answer = tokio::time::timeout(self.timeout, exchange).await;
         answer.unwrap_or_else(|_| {
             let detail = format!("no complete response within {:?}", self.timeout);
-            let (failure, delivery) = (TransportErrorKind::Timeout, Delivery::MaybeDelivered);
-            Err(TransportError::new(failure, delivery, detail))
+            Err(TransportError::new(TransportErrorKind::Timeout, detail))
         })
     }
 }
@@ -197,6 +196,7 @@ impl HttpTransport {
 
     /// Adds the proxy or the variable that explains an error.
     async fn explained(&self, mut error: TransportError, uri: &Uri) -> TransportError {
+        use TransportErrorKind::{Connect, ConnectTimeout, Timeout};
         let settings = &self.settings;
         let is_used = |proxy: &&Proxy| proxy.is_used_for(&uri.to_string());
         match (error.failure, settings.proxy.as_ref().filter(is_used)) {
@@ -215,7 +215,7 @@ impl HttpTransport {
                 };
                 error
             }
-            (TransportErrorKind::Connect | TransportErrorKind::Timeout, Some(proxy)) => {
+            (Connect | ConnectTimeout | Timeout, Some(proxy)) => {
                 error.detail = format!("through {proxy}: {}", error.detail);
                 error
             }
@@ -254,8 +254,6 @@ fn build(settings: &NetworkSettings, base_url: &Uri) -> Result<Client, Transport
 #[error("{failure}: {detail}")]
 pub struct TransportError {
     pub failure: TransportErrorKind,
-    /// Whether the request may have reached the server.
-    pub delivery: Delivery,
     /// Message of the underlying error.
     pub detail: String,
 }
@@ -275,6 +273,9 @@ pub enum TransportErrorKind {
     /// Server certificate or TLS version not accepted.
     #[error("TLS certificate not trusted")]
     Tls,
+    /// The timeout expired while connecting.
+    #[error("timed out")]
+    ConnectTimeout,
     /// The timeout expired.
     #[error("timed out")]
     Timeout,
@@ -290,7 +291,13 @@ impl TransportErrorKind {
     /// Returns true if the same request may succeed later.
     pub(super) fn is_temporary(self) -> bool {
         use TransportErrorKind::*;
-        matches!(self, Connect | Timeout | ConnectionClosed)
+        matches!(self, Connect | ConnectTimeout | Timeout | ConnectionClosed)
+    }
+
+    /// Returns true if the server may have received the request and executed it. Otherwise, a retry is always safe.
+    pub fn may_be_delivered(self) -> bool {
+        use TransportErrorKind::*;
+        matches!(self, Timeout | ConnectionClosed | TooLarge)
     }
 
     /// Returns a suggested fix, if there is one.
@@ -303,42 +310,24 @@ impl TransportErrorKind {
             TransportErrorKind::Tls => {
                 "if a proxy inspects TLS, pass its CA certificate with --ca-bundle"
             }
-            TransportErrorKind::Timeout => "try again or use a longer --timeout",
+            TransportErrorKind::ConnectTimeout | TransportErrorKind::Timeout => {
+                "try again or use a longer --timeout"
+            }
             TransportErrorKind::ConnectionClosed => "try again",
             TransportErrorKind::ClientBuild | TransportErrorKind::TooLarge => return None,
         })
     }
 }
 
-/// Whether a failed request may have reached the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// Certainly not received: a retry is always safe.
-    NotDelivered,
-    /// Possibly received and executed.
-    MaybeDelivered,
-}
-
 impl TransportError {
-    pub(super) fn new(
-        failure: TransportErrorKind,
-        delivery: Delivery,
-        detail: impl Into<String>,
-    ) -> Self {
-        TransportError {
-            failure,
-            delivery,
-            detail: detail.into(),
-        }
+    pub(super) fn new(failure: TransportErrorKind, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        TransportError { failure, detail }
     }
 
     fn too_large() -> Self {
         let detail = format!("more than {} MiB", MAX_RESPONSE_BYTES >> 20);
-        TransportError::new(
-            TransportErrorKind::TooLarge,
-            Delivery::MaybeDelivered,
-            detail,
-        )
+        TransportError::new(TransportErrorKind::TooLarge, detail)
     }
 
     fn with_certificates_from(mut self, variable: Option<&str>) -> Self {
@@ -355,35 +344,33 @@ impl TransportError {
 
 impl From<BoxError> for TransportError {
     fn from(error: BoxError) -> Self {
-        use Delivery::*;
         use TransportErrorKind::*;
         if chain(&*error).any(|error| error.is::<LengthLimitError>()) {
             return TransportError::too_large();
         }
-        let (failure, delivery, detail) = match error.downcast::<reqwest::Error>() {
+        match error.downcast::<reqwest::Error>() {
             Ok(error) => {
                 // The caller adds the URL to the message.
                 let error = error.without_url();
-                let (failure, delivery) = match error.is_connect() {
-                    _ if error.is_builder() => (ClientBuild, NotDelivered),
-                    true if error.is_timeout() => (Timeout, NotDelivered),
-                    false if error.is_timeout() => (Timeout, MaybeDelivered),
-                    false => (ConnectionClosed, MaybeDelivered),
+                let failure = match (error.is_connect(), error.is_timeout()) {
+                    _ if error.is_builder() => ClientBuild,
+                    (true, true) => ConnectTimeout,
+                    (false, true) => Timeout,
+                    (false, false) => ConnectionClosed,
                     // rustls reports certificate errors as invalid data.
-                    true if is_io(&error, io::ErrorKind::InvalidData) => (Tls, NotDelivered),
-                    true => (Connect, NotDelivered),
+                    (true, false) if is_io(&error, io::ErrorKind::InvalidData) => Tls,
+                    (true, false) => Connect,
                 };
-                (failure, delivery, root_cause(&error))
+                TransportError::new(failure, root_cause(&error))
             }
             Err(error) => {
-                let (failure, delivery) = match is_io(&*error, io::ErrorKind::ConnectionRefused) {
-                    true => (Connect, NotDelivered),
-                    false => (ConnectionClosed, MaybeDelivered),
+                let failure = match is_io(&*error, io::ErrorKind::ConnectionRefused) {
+                    true => Connect,
+                    false => ConnectionClosed,
                 };
-                (failure, delivery, root_cause(&*error))
+                TransportError::new(failure, root_cause(&*error))
             }
-        };
-        TransportError::new(failure, delivery, detail)
+        }
     }
 }
 

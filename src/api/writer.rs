@@ -65,7 +65,7 @@ impl Writer {
     /// [`may_have_succeeded`](ApiError::may_have_succeeded). The caller compares a created integration.
     pub async fn send(
         &self,
-        permit: SendPermit<'_>,
+        permit: SendPermit,
         account: &AccountId,
         write: &WriteRequest,
         mismatch: impl FnOnce(&Fields, &Fields) -> Option<String>,

@@ -100,7 +100,7 @@ pub async fn apply(
         let outcome = outcomes
             .remove(&operation.id)
             .expect("every operation belongs to one of the three waves");
-        run.report(operation.id, outcome)
+        run.sender.report(operation.id, outcome)
     });
     let operations: Vec<OperationReport> = operations.collect();
     let completed = result::completed_addresses(plan, &operations);
@@ -341,17 +341,6 @@ impl<'a> ApplyRun<'a, '_> {
             outcome: &outcome,
         });
         outcomes.insert(operation.id, outcome);
-    }
-
-    fn report(&self, operation: OperationId, outcome: Outcome) -> OperationReport {
-        let record = self.sender.record(operation);
-        OperationReport {
-            operation,
-            attempts: record.sent - record.rate_limited,
-            wrote: record.may_have_written || matches!(outcome, Outcome::Unknown(_)),
-            outcome,
-            request_ids: record.request_ids,
-        }
     }
 }
 

@@ -36,13 +36,8 @@ pub async fn reset(
             Ok(_) => Outcome::Done(None),
             Err(outcome) => outcome,
         };
-        let record = sender.record(OperationId(number));
-        let reset = ResetResult {
-            user,
-            outcome,
-            attempts: record.sent - record.rate_limited,
-            wrote: record.may_have_written,
-        };
+        let report = sender.report(OperationId(number), outcome);
+        let reset = ResetResult { user, report };
         sender.notify(ApplyEvent::Reset(&reset));
         reset
     };

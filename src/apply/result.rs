@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::api::{ApiError, ErrorKind, NoPermit, RequestIds};
 use crate::model::address::Address;
-use crate::model::field::{Field, Fields};
+use crate::model::field::{FIELDS, Fields, Kind};
 use crate::model::integration::{IntegrationId, ReferenceId};
 use crate::model::user::UserId;
 use crate::plan::{AccountPlan, Action, Change, FieldChange, Note, OperationId, OperationResult};
@@ -101,11 +101,7 @@ impl OperationReport {
 #[derive(Debug)]
 pub struct ResetResult {
     pub user: UserId,
-    pub outcome: Outcome,
-    /// Number of writes sent.
-    pub attempts: u32,
-    /// Whether a write was or may have been applied.
-    pub wrote: bool,
+    pub report: OperationReport,
 }
 
 /// Outcome of an operation, or of one of its writes after retries.
@@ -256,13 +252,9 @@ pub(super) fn is_of_other_account(error: &ApiError) -> bool {
 
 /// Describes settings that are lost: `integration_type Okta, tenant_url …, reference_id …, active true`.
 pub(super) fn describe_settings(fields: &Fields) -> String {
-    format!(
-        "integration_type {}, tenant_url {}, reference_id {}, active {}",
-        fields.shown(Field::IntegrationType),
-        fields.shown(Field::TenantUrl),
-        fields.shown(Field::ReferenceId),
-        fields.shown(Field::Active)
-    )
+    let specs = FIELDS.iter().filter(|spec| spec.kind == Kind::Integration);
+    let fields = specs.map(|spec| format!("{} {}", spec.field, fields.shown(spec.field)));
+    fields.collect::<Vec<String>>().join(", ")
 }
 
 /// Describes a change that remains: `behavior.x is not as applied: risk_level is "low", not "high"`.

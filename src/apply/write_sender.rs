@@ -17,7 +17,8 @@ use crate::model::open_enum::string_enum;
 use crate::plan::{Operation, OperationId, field_changes};
 
 use super::result::{
-    OperationError, Outcome, ResetResult, SkipReason, is_of_other_account, not_as_sent,
+    OperationError, OperationReport, Outcome, ResetResult, SkipReason, is_of_other_account,
+    not_as_sent,
 };
 
 /// Maximum age of the read that a write is based on.
@@ -189,6 +190,18 @@ impl<'a, 'o> WriteSender<'a, 'o> {
         records.get(&operation).cloned().unwrap_or_default()
     }
 
+    /// Returns the report of an operation with this outcome.
+    pub(super) fn report(&self, operation: OperationId, outcome: Outcome) -> OperationReport {
+        let record = self.record(operation);
+        OperationReport {
+            operation,
+            attempts: record.sent - record.rate_limited,
+            wrote: record.may_have_written || matches!(outcome, Outcome::Unknown(_)),
+            outcome,
+            request_ids: record.request_ids,
+        }
+    }
+
     /// Describes how live settings differ from those sent. A reference is not compared if none was sent, or if the server keeps none.
     pub(super) fn mismatch(&self, live: &Fields, sent: &Fields) -> Option<String> {
         let is_kept = live.reference_id().is_some() || self.keeps_references;
@@ -292,7 +305,7 @@ impl<'a, 'o> WriteSender<'a, 'o> {
     async fn send_once(
         &self,
         write: &mut Write,
-        permit: SendPermit<'_>,
+        permit: SendPermit,
         request: &WriteRequest,
     ) -> Result<Option<Integration>, Outcome> {
         write.attempt = self.record(write.operation).sent + 1;

@@ -113,7 +113,7 @@ impl Exit {
 
     /// Returns the exit code of a reset.
     pub(crate) fn from_resets(resets: &[ResetResult], ended: Option<Exit>) -> Exit {
-        let failed = resets.iter().find_map(|reset| match &reset.outcome {
+        let failed = resets.iter().find_map(|reset| match &reset.report.outcome {
             Outcome::Done(_) => None,
             Outcome::Failed(failure) | Outcome::Unknown(failure) => Some(failure.api_error()),
             Outcome::NotAttempted(_) => Some(None),
@@ -123,8 +123,8 @@ impl Exit {
             Some(Some(error)) => FailureKind::from(error).into(),
             Some(None) => Exit::Error,
         };
-        let sent = resets.iter().any(|reset| reset.attempts > 0);
-        exit.after_writes(sent, resets.iter().any(|reset| reset.wrote), ended)
+        let sent = resets.iter().any(|reset| reset.report.attempts > 0);
+        exit.after_writes(sent, resets.iter().any(|reset| reset.report.wrote), ended)
     }
 
     /// Returns the exit code of a run that sent writes, or was ended by a signal. `wrote` is true if a write may have been applied.

@@ -98,13 +98,16 @@ pub fn account_findings(probed: &ProbeResults<'_>, account: &Arc<CheckedAccount>
 
 /// Returns a finding only if a proxy is set. Its variable is named, so that it can be corrected.
 fn proxy(probed: &ProbeResults<'_>) -> Option<Finding> {
-    use TransportErrorKind::{Connect, Timeout};
+    use TransportErrorKind::{Connect, ConnectTimeout, Timeout};
     let proxy = probed.proxy.as_ref()?;
     let (variable, address) = (proxy.variable(), proxy.address());
     let message = format!("{address} ({variable})");
-    let is_lost = probed
-        .errors()
-        .any(|error| matches!(error.transport_failure(), Some(Connect | Timeout)));
+    let is_lost = probed.errors().any(|error| {
+        matches!(
+            error.transport_failure(),
+            Some(Connect | ConnectTimeout | Timeout)
+        )
+    });
     Some(match is_lost {
         true => Finding::fail(format!("cannot reach the API through {message}")).help(format!(
             "check that the proxy is up and allows requests to the API, or unset {variable}"

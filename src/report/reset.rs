@@ -12,8 +12,8 @@ pub fn reset(results: &[ResetResult]) -> String {
     let mut text = String::new();
     let (red, yellow, green) = (style::ERROR, style::WARNING, style::SUCCESS);
     let (mut done, mut failed, mut unknown, mut not_attempted) = (0, 0, 0, 0);
-    for ResetResult { user, outcome, .. } in results {
-        let (label, message, help) = match outcome {
+    for ResetResult { user, report } in results {
+        let (label, message, help) = match &report.outcome {
             Outcome::Done(_) => {
                 done += 1;
                 continue;

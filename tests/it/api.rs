@@ -14,8 +14,8 @@ use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode, Version};
 use axum::routing::any;
 use riskform::api::{
-    ApiError, Attempts, BaseUrl, Client, ClientEvent, ClientOptions, Credentials, Delivery,
-    ErrorKind, NetworkSettings, Proxy, Reader, RequestIds, RetryPolicy, TokenStatus, Transport,
+    ApiError, Attempts, BaseUrl, Client, ClientEvent, ClientOptions, Credentials, ErrorKind,
+    NetworkSettings, Proxy, Reader, RequestIds, RetryPolicy, TokenStatus, Transport,
     TransportErrorKind, WriteRequest, parse_certificates,
 };
 use riskform::model::account::AccountId;
@@ -141,10 +141,10 @@ fn shown(error: &ApiError) -> String {
     text
 }
 
-fn transport(error: &ApiError) -> (TransportErrorKind, Delivery) {
+fn transport(error: &ApiError) -> (TransportErrorKind, bool) {
     shown(error);
     match error.kind() {
-        ErrorKind::Transport(error) => (error.failure, error.delivery),
+        ErrorKind::Transport(error) => (error.failure, error.failure.may_be_delivered()),
         other => panic!("not a transport error: {other:?}"),
     }
 }
@@ -319,10 +319,7 @@ fn loopback_requests_bypass_proxies() {
 async fn error_of_closed_port_names_the_url() {
     let base_url = dead().await;
     let error = reader(&base_url).behaviors(&account()).await.unwrap_err();
-    assert_eq!(
-        transport(&error),
-        (TransportErrorKind::Connect, Delivery::NotDelivered)
-    );
+    assert_eq!(transport(&error), (TransportErrorKind::Connect, false));
     assert!(!error.may_have_succeeded());
     assert!(error.to_string().contains(&base_url), "{error}");
 }
@@ -346,11 +343,7 @@ async fn broken_connections_may_have_delivered_the_request() {
         let reset = WriteRequest::Reset(USER.parse().unwrap());
         let error = write(&client, &reset).await.unwrap_err();
         let case = String::from_utf8_lossy(answer);
-        assert_eq!(
-            transport(&error),
-            (failure, Delivery::MaybeDelivered),
-            "{case}: {error}"
-        );
+        assert_eq!(transport(&error), (failure, true), "{case}: {error}");
         assert!(error.may_have_succeeded(), "{case}");
     }
 }
@@ -370,18 +363,14 @@ async fn slow_servers_time_out() {
     .await;
     // A server that accepts without TLS prevents the connection.
     let no_handshake = silent.replace("http://", "https://");
-    for (base_url, reach) in [
-        (silent, Delivery::MaybeDelivered),
-        (slow_body, Delivery::MaybeDelivered),
-        (no_handshake, Delivery::NotDelivered),
+    for (base_url, kind, may_be_delivered) in [
+        (silent, TransportErrorKind::Timeout, true),
+        (slow_body, TransportErrorKind::Timeout, true),
+        (no_handshake, TransportErrorKind::ConnectTimeout, false),
     ] {
         let reader = connection(&base_url, quick.clone()).reader();
         let error = reader.behaviors(&account()).await.unwrap_err();
-        assert_eq!(
-            transport(&error),
-            (TransportErrorKind::Timeout, reach),
-            "{base_url}"
-        );
+        assert_eq!(transport(&error), (kind, may_be_delivered), "{base_url}");
     }
 }
 
@@ -642,7 +631,7 @@ async fn live_account_takes_two_concurrent_requests() {
 
 #[tokio::test(start_paused = true)]
 async fn in_process_service_can_simulate_network_errors() {
-    async fn failure<S>(service: S) -> (TransportErrorKind, Delivery)
+    async fn failure<S>(service: S) -> (TransportErrorKind, bool)
     where
         S: tower::Service<
                 axum::http::Request<http_body_util::Full<Bytes>>,
@@ -661,18 +650,15 @@ async fn in_process_service_can_simulate_network_errors() {
     let broken = |kind| tower::service_fn(move |_| async move { Err(io::Error::from(kind)) });
     assert_eq!(
         failure(broken(io::ErrorKind::ConnectionRefused)).await,
-        (TransportErrorKind::Connect, Delivery::NotDelivered)
+        (TransportErrorKind::Connect, false)
     );
     assert_eq!(
         failure(broken(io::ErrorKind::ConnectionReset)).await,
-        (
-            TransportErrorKind::ConnectionClosed,
-            Delivery::MaybeDelivered
-        )
+        (TransportErrorKind::ConnectionClosed, true)
     );
     assert_eq!(
         failure(tower::service_fn(async |_| std::future::pending().await)).await,
-        (TransportErrorKind::Timeout, Delivery::MaybeDelivered)
+        (TransportErrorKind::Timeout, true)
     );
     let huge = Bytes::from(vec![0; 33 << 20]);
     assert_eq!(
@@ -681,7 +667,7 @@ async fn in_process_service_can_simulate_network_errors() {
             async { Ok(Response::new(body)) }
         }))
         .await,
-        (TransportErrorKind::TooLarge, Delivery::MaybeDelivered)
+        (TransportErrorKind::TooLarge, true)
     );
 }
 
@@ -702,7 +688,7 @@ async fn tls_trusts_system_and_bundle_only() {
     let error = error.unwrap_err();
     assert_eq!(
         transport(&error),
-        (TransportErrorKind::Tls, Delivery::NotDelivered),
+        (TransportErrorKind::Tls, false),
         "{error}"
     );
     assert!(error.help().unwrap().contains("--ca-bundle"));
@@ -1073,11 +1059,7 @@ async fn refused_connect_names_proxy_and_status_and_a_4xx_is_final() {
         let transport = Transport::network(proxied);
         let client = Client::new(transport, base_url, credentials(), conduct);
         let error = client.reader().behaviors(&account()).await.unwrap_err();
-        assert_eq!(
-            self::transport(&error),
-            (kind, Delivery::NotDelivered),
-            "{error}"
-        );
+        assert_eq!(self::transport(&error), (kind, false), "{error}");
         let expected = format!("proxy {address} (ALL_PROXY) answered CONNECT with status {status}");
         assert!(error.to_string().ends_with(&expected), "{error}");
         assert_eq!(seen.load(Ordering::SeqCst), connects, "{status}");

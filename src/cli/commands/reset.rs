@@ -100,10 +100,10 @@ pub(crate) async fn run(args: ResetArgs, output: &Output) -> Result<Exit, Comman
         }
         match event {
             ApplyEvent::Sending(_) => output.note_write(),
-            ApplyEvent::Reset(ResetResult { user, outcome, .. }) => {
+            ApplyEvent::Reset(ResetResult { user, report }) => {
                 finished += 1;
-                if !matches!(outcome, Outcome::NotAttempted(_)) {
-                    let (total, outcome) = (users.len(), outcome_text(outcome));
+                if !matches!(report.outcome, Outcome::NotAttempted(_)) {
+                    let (total, outcome) = (users.len(), outcome_text(&report.outcome));
                     output.status(format_args!("[{finished}/{total}] {user}: {outcome}"));
                 }
             }

@@ -462,13 +462,14 @@ where
 
 #[cfg(test)]
 mod tests {
-    use riskform::api::{Delivery, Transport};
+    use riskform::api::Transport;
     use riskform::sandbox::{DEFAULT_TOKEN, Settings};
 
     use super::*;
     use crate::support::account;
 
-    async fn send(injector: &FaultInjector, method: Method, rest: &str) -> Result<u16, Delivery> {
+    /// Returns the status, or whether the request may have been delivered.
+    async fn send(injector: &FaultInjector, method: Method, rest: &str) -> Result<u16, bool> {
         const CREATE: &str = r#"{"integration_type": "Okta", "tenant_url": "https://corp.okta.com", "reference_id": "ours"}"#;
         let request = Request::builder()
             .method(method)
@@ -482,7 +483,7 @@ mod tests {
         let transport = Transport::in_process(injector.clone(), Duration::from_secs(30));
         let sent = transport.send(request).await;
         sent.map(|answer| answer.status().as_u16())
-            .map_err(|error| error.delivery)
+            .map_err(|error| error.failure.may_be_delivered())
     }
 
     fn references(sandbox: &Sandbox) -> Vec<String> {
@@ -497,13 +498,9 @@ mod tests {
     async fn fault_has_its_outcome_and_is_recorded() {
         let (done, skipped) = (Execution::Done, Execution::Skipped);
         let seconds = Duration::from_millis(20);
-        let broken = Err(Delivery::MaybeDelivered);
+        let broken = Err(true);
         for (fault, expected, processed) in [
-            (
-                Fault::Refuse { seconds },
-                Err(Delivery::NotDelivered),
-                false,
-            ),
+            (Fault::Refuse { seconds }, Err(false), false),
             (Fault::CloseBefore, broken, false),
             (Fault::CloseAfter, broken, true),
             (Fault::HalfAnswer, broken, true),
