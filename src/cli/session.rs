@@ -231,8 +231,9 @@ impl From<ApiError> for CommandError {
 
 /// Returns a hint at the proxy if the API cannot be reached.
 fn proxy_help(error: &ApiError) -> Option<String> {
-    use TransportErrorKind::{Connect, ProxyRefused, Timeout};
-    let is_unreachable = matches!(error.transport_failure()?, Connect | ProxyRefused | Timeout);
+    use TransportErrorKind::{Connect, ConnectTimeout, ProxyRefused, Timeout};
+    let failure = error.transport_failure()?;
+    let is_unreachable = matches!(failure, Connect | ConnectTimeout | ProxyRefused | Timeout);
     let url = &error.base_url;
     let proxy = environment::proxy()
         .ok()?
