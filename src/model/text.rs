@@ -52,6 +52,12 @@ impl fmt::Display for EscapeInvisible<'_> {
     }
 }
 
+/// Returns the lines of a text with invisible characters escaped.
+pub fn escape_lines(text: &str) -> String {
+    let lines = text.lines().map(|line| EscapeInvisible(line).to_string());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Joins the lines of a text and escapes invisible characters.
 pub fn one_line(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::model::finding::{CheckStatus, Finding};
-use crate::model::text::{EscapeInvisible, one_line};
+use crate::model::text::{escape_lines, one_line};
 
 /// Elements of the outcomes of a test case, in rising severity.
 const ELEMENTS: [&str; 4] = ["system-out", "skipped", "error", "failure"];
@@ -106,12 +106,7 @@ fn counts(outcomes: &[usize]) -> String {
 
 /// Returns text for an XML attribute or element. Characters that XML forbids are invisible ones.
 fn escaped(text: &str) -> String {
-    let lines: Vec<String> = text
-        .split('\n')
-        .map(|line| EscapeInvisible(line).to_string())
-        .collect();
-    lines
-        .join("\n")
+    escape_lines(text)
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::model::finding::{CheckStatus, Finding};
-use crate::model::text::EscapeInvisible;
+use crate::model::text::escape_lines;
 use crate::plan::sha256;
 
 use super::json::document;
@@ -104,11 +104,7 @@ fn notification(finding: &Finding, paths: &dyn Fn(&str) -> String) -> Value {
 
 /// Returns a plain-text message. `{0}` and `[text](target)` have a meaning in SARIF and are escaped (section 3.11).
 fn message(text: &str) -> Value {
-    let lines: Vec<String> = text
-        .lines()
-        .map(|line| EscapeInvisible(line).to_string())
-        .collect();
-    let text = lines.join("\n").replace('{', "{{").replace('}', "}}");
+    let text = escape_lines(text).replace('{', "{{").replace('}', "}}");
     json!({ "text": text.replace("](", "] (") })
 }
 

@@ -1,7 +1,7 @@
 //! `riskform doctor`: checks files, credentials and the API.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -59,12 +59,11 @@ pub(crate) async fn run(arguments: DoctorArguments, output: &Output) -> Result<E
     output.result(report::doctor(&findings, missing));
     let failures = findings.iter();
     let failures = failures.filter(|finding| finding.status == CheckStatus::Fail);
-    Ok(Exit::most_severe(failures.map(
-        |finding| match is_auth_check(finding.check) {
-            true => Exit::Auth,
-            false => Exit::Error,
-        },
-    )))
+    let exits = failures.map(|finding| match is_auth_check(finding.check) {
+        true => Exit::Auth,
+        false => Exit::Error,
+    });
+    Ok(Exit::most_severe(exits))
 }
 
 /// Returns the finding about credentials and what the other checks lack, if no account can be checked.
@@ -73,7 +72,7 @@ fn obstacle(targets: &[SelectedAccount], session: &Session) -> Option<(Finding, 
     if variables.is_empty() {
         variables.push(None);
     }
-    let mut errors = BTreeSet::new();
+    let mut errors = BTreeMap::new();
     for variable in &variables {
         match session.credentials(*variable) {
             Ok(_) if !targets.is_empty() => return None,
@@ -82,15 +81,14 @@ fn obstacle(targets: &[SelectedAccount], session: &Session) -> Option<(Finding, 
                 let help = "pass --account-id, or correct the file";
                 return Some((finding.help(help), "an account"));
             }
-            Err(error) => errors.insert(error.message),
+            Err(error) => {
+                let name = variable.unwrap_or(environment::API_TOKEN);
+                errors.insert(name, error.message)
+            }
         };
     }
-    let names = variables.iter();
-    let names: BTreeSet<&str> = names
-        .map(|name| name.unwrap_or(environment::API_TOKEN))
-        .collect();
-    let finding = Finding::fail(abbreviate_list(errors));
-    let help = format!("set {}", abbreviate_list(names));
+    let finding = Finding::fail(abbreviate_list(errors.values()));
+    let help = format!("set {}", abbreviate_list(errors.keys()));
     Some((finding.help(help), "a token"))
 }
 
