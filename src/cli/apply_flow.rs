@@ -83,7 +83,12 @@ impl ApplyFlow<'_> {
         auto_approve: bool,
     ) -> Result<Exit, CommandError> {
         if self.source == PlanSource::SavedPlan {
-            self.read_policies_again().await;
+            // The policies in the file may be outdated, and the limits of this run may differ from those of the plan.
+            let (session, accounts) = (self.session, std::mem::take(&mut self.plan.accounts));
+            let accounts = stream::iter(accounts)
+                .map(|account| context::with_current_policies(session, account))
+                .buffered(self.fleet.parallelism());
+            self.plan.accounts = accounts.collect().await;
         }
         self.show(&formats);
         // A saved plan may be stale, so check before asking for approval.
@@ -111,18 +116,6 @@ impl ApplyFlow<'_> {
     fn is_blocked(&self) -> bool {
         let mut accounts = self.plan.accounts.iter();
         self.source == PlanSource::SavedPlan && accounts.any(|one| !one.violations.is_empty())
-    }
-
-    /// Plans the accounts of a saved plan again with their current Access policies wherever `policies: deny` holds: the policies in the
-    /// file may be outdated, and the limits of this run may differ from those of the plan.
-    async fn read_policies_again(&mut self) {
-        let session = self.session;
-        let accounts = std::mem::take(&mut self.plan.accounts);
-        self.plan.accounts = stream::iter(accounts)
-            .map(|account| context::with_current_policies(session, account))
-            .buffered(self.fleet.parallelism())
-            .collect()
-            .await;
     }
 
     /// Returns true if any account plan has changes and is not blocked.

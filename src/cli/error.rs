@@ -4,7 +4,6 @@ use std::fmt;
 
 use crate::api::{ApiError, ErrorKind as ApiErrorKind};
 use crate::cli::exit::Exit;
-use crate::config::diagnostic::Diagnostics;
 use crate::plan::{AccountError, FailureKind, Run};
 
 /// Error of a command.
@@ -125,12 +124,6 @@ impl From<AccountError> for CommandError {
             message: error.message,
             help: error.help,
         }
-    }
-}
-
-impl From<&Diagnostics> for CommandError {
-    fn from(diagnostics: &Diagnostics) -> Self {
-        CommandError::new(ErrorKind::Files, diagnostics.render())
     }
 }
 

@@ -98,7 +98,7 @@ fn load_files(options: &LoadOptions<'_>, output: &Output) -> Result<Checked, Com
 /// Returns the error for invalid files, and writes the diagnostics to the CI job.
 pub(crate) fn invalid_files(diagnostics: &Diagnostics, output: &Output) -> CommandError {
     ci::annotate_diagnostics(output, diagnostics);
-    diagnostics.into()
+    CommandError::new(ErrorKind::Files, diagnostics.render())
 }
 
 /// Returns an error for a missing `riskform.yaml` and for a saved plan.

@@ -143,7 +143,11 @@ impl<'a> Planner<'a> {
 
     async fn plan_one(&self, mut desired: DesiredAccount) -> AccountPlan {
         let (today, options) = (self.today, self.options);
-        let planned = match read_account(self.session, &mut desired, options.purpose).await {
+        let read = async |desired: &mut DesiredAccount| {
+            let reader = self.session.client(desired)?.reader();
+            read(&reader, desired, options.purpose).await
+        };
+        let planned = match read(&mut desired).await {
             Ok(live) => {
                 let (desired, live) = (Arc::new(desired), Arc::new(live));
                 plan(&desired, &live, &Context::default(), today, options)
@@ -158,14 +162,6 @@ impl<'a> Planner<'a> {
         self.output.verbose(1, line);
         planned
     }
-}
-
-async fn read_account(
-    session: &Session,
-    desired: &mut DesiredAccount,
-    purpose: Purpose,
-) -> Result<LiveAccount, AccountError> {
-    read(&session.client(desired)?.reader(), desired, purpose).await
 }
 
 /// Resolves identity provider names to IDs, and reads the live state.

@@ -84,7 +84,20 @@ impl Session {
             (base_url, None, transport)
         } else {
             let base_url = base_url(connect)?;
-            let settings = network_settings(connect, base_url.is_https(), output)?;
+            let default = NetworkSettings::default();
+            let settings = NetworkSettings {
+                connect_timeout: default.connect_timeout.min(connect.timeout),
+                timeout: connect.timeout,
+                ca_certificates: match &connect.ca_bundle {
+                    Some(path) => ca_certificates(path, output)?,
+                    None => Vec::new(),
+                },
+                proxy: match base_url.is_https() {
+                    true => environment::proxy()?,
+                    false => None,
+                },
+                certificates_from: environment::certificate_variable(),
+            };
             (
                 base_url,
                 Some(settings.clone()),
@@ -239,29 +252,6 @@ fn proxy_help(error: &ApiError) -> Option<String> {
         .ok()?
         .filter(|proxy| is_unreachable && url.is_https() && proxy.is_used_for(url.as_str()));
     proxy.map(|proxy| format!("check the proxy set in {}", proxy.variable()))
-}
-
-fn network_settings(
-    connect: &ConnectionArgs,
-    is_https: bool,
-    output: &Output,
-) -> Result<NetworkSettings, CommandError> {
-    let proxy = match is_https {
-        true => environment::proxy()?,
-        false => None,
-    };
-    let ca_bundle = connect.ca_bundle.as_deref();
-    let connect_timeout = NetworkSettings::default().connect_timeout;
-    Ok(NetworkSettings {
-        connect_timeout: connect.timeout.min(connect_timeout),
-        timeout: connect.timeout,
-        ca_certificates: match ca_bundle {
-            Some(path) => ca_certificates(path, output)?,
-            None => Vec::new(),
-        },
-        proxy,
-        certificates_from: environment::certificate_variable(),
-    })
 }
 
 /// Returns the base URL from the command line or the environment, else Cloudflare's. An invalid one is not shown, because it may

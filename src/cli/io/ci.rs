@@ -94,7 +94,19 @@ fn summarize(output: &Output, state: &mut CiState, markdown: impl FnOnce(usize) 
 pub(crate) fn annotate_diagnostics(output: &Output, diagnostics: &Diagnostics) {
     if let Some(mut state) = output.ci() {
         for diagnostic in diagnostics.iter() {
-            annotate_diagnostic(output, diagnostic);
+            let command = match diagnostic.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            let place = &diagnostic.primary.place;
+            let mut properties = vec![("file", repository_path(Path::new(&*place.file)))];
+            if let Some(region) = &place.region {
+                properties.push(("line", region.line.to_string()));
+                properties.push(("col", region.column.to_string()));
+                properties.push(("endColumn", region.end_column.to_string()));
+            }
+            properties.push(("title", diagnostic.rule.to_string()));
+            annotate(output, command, &properties, &words(diagnostic));
         }
         state.diagnostics.extend(diagnostics.iter().cloned());
     }
@@ -113,7 +125,12 @@ pub(crate) fn report_exit(output: &Output, exit: Exit, error: Option<&CommandErr
             summarize(output, &mut state, |_| error_markdown(&message, exit));
         }
         if error.kind != ErrorKind::Files {
-            annotate(output, "error", &[("title", "riskform")], &message);
+            annotate(
+                output,
+                "error",
+                &[("title", "riskform".to_owned())],
+                &message,
+            );
         }
     }
     if let Some(file) = environment::path("GITHUB_OUTPUT") {
@@ -155,38 +172,14 @@ fn error_markdown(message: &str, exit: Exit) -> String {
 /// Annotates a file that is not formatted.
 pub(crate) fn annotate_unformatted(output: &Output, path: &Path) {
     if output.ci().is_some() {
-        let file = repository_path(path);
+        let properties = [("file", repository_path(path)), ("title", "fmt".to_owned())];
         let message = "not formatted; run `riskform fmt`";
-        annotate(
-            output,
-            "error",
-            &[("file", &file), ("title", "fmt")],
-            message,
-        );
+        annotate(output, "error", &properties, message);
     }
-}
-
-/// Annotates the line of a diagnostic.
-fn annotate_diagnostic(output: &Output, diagnostic: &Diagnostic) {
-    let command = match diagnostic.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    };
-    let place = &diagnostic.primary.place;
-    let mut properties = vec![("file", repository_path(Path::new(&*place.file)))];
-    if let Some(region) = &place.region {
-        properties.push(("line", region.line.to_string()));
-        properties.push(("col", region.column.to_string()));
-        properties.push(("endColumn", region.end_column.to_string()));
-    }
-    properties.push(("title", diagnostic.rule.to_string()));
-    let properties = properties.iter().map(|(name, value)| (*name, &**value));
-    let properties: Vec<_> = properties.collect();
-    annotate(output, command, &properties, &words(diagnostic));
 }
 
 /// Prints a workflow command, if GitHub Actions reads it.
-fn annotate(output: &Output, command: &str, properties: &[(&str, &str)], message: &str) {
+fn annotate(output: &Output, command: &str, properties: &[(&str, String)], message: &str) {
     // The runner finds the older `##[` form anywhere in a line.
     let escape = |text: &str| {
         let text = text.replace("##[", "#\\u{23}[").replace('%', "%25");
