@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use url::Url;
 
-use crate::model::loopback::is_loopback;
+use crate::model::is_loopback;
 
 /// The URL that every path is appended to; never ends in a slash.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -251,7 +251,7 @@ fn named_account(name: &Name, output: &Output) -> Result<DesiredAccount, Command
         return Ok(account);
     }
     // Other files below the directory may be no desired-state files at all. Only the file that declares the account must be valid.
-    let accounts = accounts_in(".", |options| Ok(load::check(options)))?;
+    let accounts = accounts_in(".", |options| Ok(load::check(options, None)))?;
     let (named, others): (Vec<_>, Vec<_>) = accounts.into_iter().partition(is_named);
     match named.as_slice() {
         [account] => {

@@ -111,12 +111,8 @@ pub(super) fn account(
     } else if !account.contains_key("account_id") {
         return None;
     }
-    let decoded: Result<DesiredAccount, _> = serde_yaml::from_value(account.into());
-    let report = |error| {
-        let message = format!("invalid desired state: {error}");
-        diagnostics.report(tree.span, Code::WrongType, &message, "correct the value");
-    };
-    let account = decoded.map_err(report).ok()?;
+    let account: DesiredAccount =
+        serde_yaml::from_value(account.into()).expect("checked values make an account");
     if let Some(flag) = flag.filter(|flag| **flag != account.account_id) {
         let message = format!("account_id does not match --account-id {flag}");
         let help = "omit --account-id, or pass the file of that account";
@@ -230,9 +226,7 @@ impl Decoder<'_> {
                 self.scalar(text, *plain, node.span, *scalar, path)
             }
             (Shape::MapOrScalar(map), Value::Scalar { .. }) => {
-                let key = map.keys[0];
-                let value = self.value(node, &key.shape, path)?;
-                Some(Mapping::from_iter([(key.name.into(), value)]).into())
+                self.value(node, &map.keys[0].shape, path)
             }
             (shape, _) => {
                 let (expected, help) = shape.expected();
@@ -360,15 +354,17 @@ impl Decoder<'_> {
                 continue;
             };
             // An item with a location is identified by its text, or by the value of its first key.
-            let (mut object, name) = match (value, shape) {
-                (Yaml::Mapping(object), Shape::MapOrScalar(map)) => (object, map.keys[0].name),
-                (value, Shape::Scalar(Scalar::Protected | Scalar::LimitProtected)) => {
-                    (Mapping::from_iter([("text".into(), value)]), "text")
-                }
-                (value, _) => {
+            let name = match shape {
+                Shape::MapOrScalar(map) => map.keys[0].name,
+                Shape::Scalar(Scalar::Protected | Scalar::LimitProtected) => "text",
+                _ => {
                     list.push(value);
                     continue;
                 }
+            };
+            let mut object = match value {
+                Yaml::Mapping(object) => object,
+                text => Mapping::from_iter([(name.into(), text)]),
             };
             let Some(identity) = object.get(name).and_then(Yaml::as_str) else {
                 continue;

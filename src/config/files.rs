@@ -53,33 +53,25 @@ impl AllowedRoot {
             let error = FileError(Code::Confined, message, "pass a directory with --root");
             return canonical.map(Arc::from).ok_or(error);
         }
-        // An absolute path needs no working directory, which may no longer exist.
-        let mut at = match path.is_absolute() {
-            true => PathBuf::new(),
-            false => working_directory()?,
-        };
+        let path = absolute(path)?;
+        let mut at = PathBuf::new();
         let mut components = path.components().peekable();
         while let Some(component) = components.next() {
-            match component {
-                Component::CurDir => {}
-                Component::ParentDir => {
-                    at.pop();
-                }
-                Component::Prefix(_) | Component::RootDir => at.push(component),
-                Component::Normal(name) => {
-                    let directory = at.clone();
-                    at.push(name);
-                    if !fs::symlink_metadata(&at)?.is_symlink() {
-                        continue;
-                    }
-                    // A symlink inside a repository is untrusted and must not lead out of the repository.
-                    let repository = self.repository(&directory);
-                    if repository.is_some() || components.peek().is_none() {
-                        return Ok(repository.unwrap_or(&directory).into());
-                    }
-                    at = at.canonicalize()?;
-                }
+            if component == Component::ParentDir {
+                at.pop();
+                continue;
             }
+            let directory = at.clone();
+            at.push(component);
+            if !fs::symlink_metadata(&at)?.is_symlink() {
+                continue;
+            }
+            // A symlink inside a repository is untrusted and must not lead out of the repository.
+            let repository = self.repository(&directory);
+            if repository.is_some() || components.peek().is_none() {
+                return Ok(repository.unwrap_or(&directory).into());
+            }
+            at = at.canonicalize()?;
         }
         if !at.is_dir() {
             at.pop();
@@ -91,7 +83,7 @@ impl AllowedRoot {
     pub(super) fn input(&self) -> Result<FoundFile, FileError> {
         Ok(FoundFile {
             path: STDIN_PATH.into(),
-            canonical: working_directory()?.join(STDIN_PATH),
+            canonical: absolute(Path::new(STDIN_PATH))?,
             root: self.for_path(Path::new("."))?,
         })
     }
@@ -118,9 +110,9 @@ impl AllowedRoot {
     }
 }
 
-fn working_directory() -> Result<PathBuf, FileError> {
-    let directory = Path::new(".").canonicalize();
-    directory.map_err(|error| match error.kind() {
+/// Returns the absolute path, symlinks not resolved.
+fn absolute(path: &Path) -> Result<PathBuf, FileError> {
+    std::path::absolute(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
             let message = "the working directory no longer exists".to_owned();
             let help = "use an absolute path, or change to another directory";
@@ -193,11 +185,18 @@ fn check_inside(canonical: &Path, root: &Path) -> Result<(), FileError> {
 pub(super) struct Files {
     /// Number of bytes read so far.
     total: u64,
+    /// Content of standard input.
+    pub(super) stdin: Option<Vec<u8>>,
 }
 
 impl Files {
     /// Reads a regular file, up to the size limits. The path is canonical, so that the file that was checked is the file that is read.
     pub(super) fn read(&mut self, canonical: &Path) -> Result<Vec<u8>, FileError> {
+        if canonical.ends_with(STDIN_PATH)
+            && let Some(bytes) = self.stdin.take()
+        {
+            return Ok(bytes);
+        }
         let metadata = fs::metadata(canonical)?;
         // Opening a FIFO blocks until there is a writer.
         if !metadata.is_file() {
@@ -245,8 +244,11 @@ pub(super) fn find(
     let mut seen = HashSet::new();
     let mut files = Vec::new();
     for path in paths {
-        let root = allowed.for_path(path);
-        match root.and_then(|root| expand(path, &root, kind, diagnostics)) {
+        let found = match path == Path::new(STDIN_PATH) {
+            true => allowed.input().map(|file| vec![file]),
+            false => expand(path, allowed, kind, diagnostics),
+        };
+        match found {
             Ok(found) => files.extend(found),
             Err(error) => error.report(path, diagnostics),
         }
@@ -258,10 +260,11 @@ pub(super) fn find(
 /// Returns the files of a path: itself, or the files of a directory and its subdirectories.
 fn expand(
     path: &Path,
-    root: &Arc<Path>,
+    allowed: &AllowedRoot,
     kind: FileSelection,
     diagnostics: &mut Diagnostics,
 ) -> Result<Vec<FoundFile>, FileError> {
+    let root = &allowed.for_path(path)?;
     let found = |path, canonical| FoundFile {
         path,
         canonical,

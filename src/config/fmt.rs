@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 use super::code::DiagnosticCode as Code;
 use super::diagnostic::Diagnostics;
 use super::files::{
-    self, AllowedRoot, FileSelection, Files, STDIN_PATH, has_extension, register, shown,
+    self, AllowedRoot, FileSelection, Files, FoundFile, has_extension, register, shown,
 };
 use super::span::Sources;
 use super::yaml::{self, Document};
@@ -36,56 +36,45 @@ impl Formatted {
     }
 }
 
-/// Formats all files at the paths, including fragments. Files that cannot be formatted are reported in the diagnostics.
-pub fn format(paths: &[PathBuf], allowed: &AllowedRoot) -> (Vec<Formatted>, Diagnostics) {
+/// Formats all files at the paths, including fragments; the path `-` is standard input. Files that cannot be formatted are reported in the
+/// diagnostics.
+pub fn format(
+    paths: &[PathBuf],
+    allowed: &AllowedRoot,
+    stdin: Option<Vec<u8>>,
+) -> (Vec<Formatted>, Diagnostics) {
     let mut reader = Files::default();
+    reader.stdin = stdin;
     let mut diagnostics = Diagnostics::default();
-    let mut formatted = Vec::new();
+    let mut files = Vec::new();
     for file in files::find(paths, FileSelection::Any, allowed, &mut diagnostics) {
         match reader.read(&file.canonical) {
-            Ok(bytes) => {
-                let (path, target) = (file.path, file.canonical);
-                formatted.extend(format_bytes(path, target, bytes, &mut diagnostics));
-            }
+            Ok(bytes) => files.extend(formatted(file, bytes, &mut diagnostics)),
             Err(error) => error.report(&file.path, &mut diagnostics),
         }
     }
     diagnostics.sources = Sources::default();
-    (formatted, diagnostics)
+    (files, diagnostics)
 }
 
-/// Formats YAML from standard input.
-pub fn format_input(bytes: Vec<u8>) -> (Vec<Formatted>, Diagnostics) {
-    let mut diagnostics = Diagnostics::default();
-    let path = PathBuf::from(STDIN_PATH);
-    let formatted = format_bytes(path.clone(), path, bytes, &mut diagnostics);
-    (formatted.into_iter().collect(), diagnostics)
-}
-
-fn format_bytes(
-    path: PathBuf,
-    target: PathBuf,
-    bytes: Vec<u8>,
-    diagnostics: &mut Diagnostics,
-) -> Option<Formatted> {
+fn formatted(file: FoundFile, bytes: Vec<u8>, diagnostics: &mut Diagnostics) -> Option<Formatted> {
     let before = String::from_utf8_lossy(&bytes).into_owned();
-    let errors = diagnostics.errors();
-    let name = shown(&path);
+    let (errors, name) = (diagnostics.errors(), shown(&file.path));
     let source = register(&name, bytes, diagnostics)?;
     let documents = yaml::parse(source, diagnostics);
     if diagnostics.errors() > errors {
         return None;
     }
     let text = Arc::clone(diagnostics.sources.text(source));
-    let after = format_safely(&text, &documents, has_extension(&target, &["json"]));
+    let after = format_safely(&text, &documents, has_extension(&file.canonical, &["json"]));
     if after.is_none() {
         let message = "cannot format this file; it was not changed";
         let help = "remove unusual YAML, such as directives, multi-line keys, and comments inside of values";
         diagnostics.report_file(&name, Code::Layout, message, help);
     }
     after.map(|after| Formatted {
-        path,
-        target,
+        path: file.path,
+        target: file.canonical,
         before,
         after,
     })

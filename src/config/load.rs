@@ -12,7 +12,7 @@ use serde_yaml::Value as Yaml;
 use super::code::DiagnosticCode as Code;
 use super::decode::{self, Declared};
 use super::diagnostic::{Diagnostics, Problem, Resource};
-use super::files::{self, FileError, FileSelection, Files, FoundFile, STDIN_PATH, shown};
+use super::files::{self, FileError, FileSelection, Files, FoundFile, shown};
 use super::merge::merge;
 use super::shape::{DOCUMENT, LIMITS, Shape};
 use super::span::{Sources, Span};
@@ -42,7 +42,7 @@ pub struct Checked {
 ///
 /// All mistakes in the files.
 pub fn load(options: &LoadOptions<'_>) -> Result<Checked, Box<Diagnostics>> {
-    let mut checked = check(options);
+    let mut checked = check(options, None);
     let diagnostics = &mut checked.diagnostics;
     if checked.accounts.is_empty() && diagnostics.errors() == 0 {
         let first = options.paths.first().map(|path| shown(path));
@@ -57,28 +57,23 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Checked, Box<Diagnostics>> {
     }
 }
 
-/// Checks all files and returns all diagnostics, also for fragments.
-pub fn check(options: &LoadOptions<'_>) -> Checked {
-    let mut loader = Loader::new(options);
+/// Checks all files and returns all diagnostics, also for fragments. The path `-` is standard input, whose paths in `extends` are relative
+/// to the working directory.
+pub fn check(options: &LoadOptions<'_>, stdin: Option<Vec<u8>>) -> Checked {
     let (paths, root) = (options.paths, options.confinement);
-    let kind = FileSelection::Accounts;
-    let files = files::find(paths, kind, root, &mut loader.diagnostics);
-    loader.accounts(files)
-}
-
-/// Checks text from standard input instead of files. Paths in `extends` are relative to the working directory.
-pub fn validate_stdin(options: &LoadOptions<'_>, input: Vec<u8>) -> Checked {
-    let mut loader = Loader::new(options);
-    let files = match options.confinement.input() {
-        Ok(file) => {
-            loader.parse(&file.path, &file.canonical, input);
-            vec![file]
-        }
-        Err(error) => {
-            error.report(Path::new(STDIN_PATH), &mut loader.diagnostics);
-            Vec::new()
-        }
+    let mut loader = Loader {
+        options,
+        files: Files::default(),
+        diagnostics: Diagnostics::default(),
+        parsed: HashMap::new(),
     };
+    loader.files.stdin = stdin;
+    let files = files::find(
+        paths,
+        FileSelection::Accounts,
+        root,
+        &mut loader.diagnostics,
+    );
     loader.accounts(files)
 }
 
@@ -160,16 +155,7 @@ impl Chain {
     }
 }
 
-impl<'a> Loader<'a> {
-    fn new(options: &'a LoadOptions<'a>) -> Self {
-        Loader {
-            options,
-            files: Files::default(),
-            diagnostics: Diagnostics::default(),
-            parsed: HashMap::new(),
-        }
-    }
-
+impl Loader<'_> {
     fn accounts(mut self, files: Vec<FoundFile>) -> Checked {
         self.check_limits_location(&files);
         let mut declared = Vec::new();

@@ -13,10 +13,9 @@
 //!
 //! This module does not use the network, the terminal, environment variables or a clock: variables and the date are parameters.
 //!
-//! Files are untrusted, for example in a pull request. A file has at most 32 MiB, all files of a run 64 MiB. A document has at most 800,000
-//! values with aliases expanded, nested at most 32 levels deep, each at most 8 KiB. An account extends at most 64 files.
-//! `diagnostic::Resource` limits the totals of a run. Exceeding a limit is an error and ends reading. All steps are linear in the size of
-//! the files.
+//! Files are untrusted, for example in a pull request. A file has at most 32 MiB, all files of a run 64 MiB. Values are
+//! nested at most 32 levels deep and have at most 8 KiB each. An account extends at most 64 files. `diagnostic::Resource` limits the totals
+//! of a run, aliases expanded. Exceeding a limit is an error and ends reading. All steps are linear in the size of the files.
 
 pub mod code;
 mod decode;

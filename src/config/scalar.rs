@@ -53,17 +53,18 @@ pub(super) struct Text<'n> {
     pub(super) has_variables: bool,
 }
 
-/// Matches a scalar type to a row: rule for other values, accepted values, and a help if it says more.
+/// Matches a scalar type to a row of rule, message and help.
 macro_rules! row {
-    ($scalar:expr; $($pattern:pat => $code:ident, $expected:literal, $help:literal;)+) => {
+    ($scalar:expr $(, else $none:expr)?; $($pattern:pat $(if $guard:expr)? => $code:ident, $message:literal, $help:literal;)+) => {
         match $scalar {
-            $($pattern => (Code::$code, $expected, $help)),+
+            $($pattern $(if $guard)? => (Code::$code, $message, $help),)+
+            $(_ => $none,)?
         }
     };
 }
 
 impl Scalar {
-    /// Returns the rule for other values, the accepted values for messages, and the help.
+    /// Returns the rule for other values, the accepted values for messages, and the help. An empty help repeats the accepted values.
     pub(super) fn expected(self) -> (Code, String, String) {
         let (code, expected, help) = row! { self;
             Scalar::Word(_) => UnknownWord, "", "";
@@ -210,32 +211,18 @@ impl Scalar {
                 && value.contains('.')
                 && format!("https://{value}").parse::<TenantUrl>().is_ok()
         };
-        let (code, message, help) = match self {
-            Scalar::TenantUrl => match value.parse::<TenantUrl>().ok()?.organization() {
-                None => (
-                    Code::NotAnOktaOrganization,
-                    " is not an Okta domain; scores will not arrive",
-                    "use the organization's Okta URL, such as `https://corp.okta.com`, not a custom domain",
-                ),
-                Some(organization) if organization.ends_with("-admin") => (
-                    Code::AdminHost,
-                    " is an Okta admin console URL; scores will not arrive",
-                    "remove `-admin` from the host",
-                ),
-                Some(_) => return None,
-            },
-            Scalar::ReferenceId if !is_uuid(value) => (
-                Code::ReferenceNotUuid,
-                " is not a UUID; Access identity provider IDs are UUIDs",
-                "use the ID of the identity provider, or set its name in `identity_provider`",
-            ),
+        let organization = || value.parse::<TenantUrl>().ok()?.organization();
+        let is_admin = || organization().is_some_and(|name| name.ends_with("-admin"));
+        let (code, message, help) = row! { self, else return None;
+            Scalar::TenantUrl if organization().is_none() => NotAnOktaOrganization, " is not an Okta domain; scores will not arrive",
+                "use the organization's Okta URL, such as `https://corp.okta.com`, not a custom domain";
+            Scalar::TenantUrl if is_admin() => AdminHost, " is an Okta admin console URL; scores will not arrive",
+                "remove `-admin` from the host";
+            Scalar::ReferenceId if !is_uuid(value) => ReferenceNotUuid, " is not a UUID; Access identity provider IDs are UUIDs",
+                "use the ID of the identity provider, or set its name in `identity_provider`";
             // A reference may be any text, so a host is only suspected.
-            Scalar::Protected if is_host() => (
-                Code::ProtectedHost,
-                " contains a host that is treated as a reference_id",
-                "write `https://` before the host to protect the tenant",
-            ),
-            _ => return None,
+            Scalar::Protected if is_host() => ProtectedHost, " contains a host that is treated as a reference_id",
+                "write `https://` before the host to protect the tenant";
         };
         Some((code, message.to_owned(), help.to_owned()))
     }

@@ -237,7 +237,8 @@ impl<'t> Reader<'t, '_> {
                 if event.tag().is_some() {
                     let span = self.span(&span.tag_span().unwrap_or(span));
                     let message = "YAML tags are not supported";
-                    self.report(span, Code::Tag, message, "remove the tag");
+                    self.diagnostics
+                        .report(span, Code::Tag, message, "remove the tag");
                 }
                 Some((event, self.span(&span)))
             }
@@ -270,7 +271,7 @@ impl<'t> Reader<'t, '_> {
             Event::UnresolvedAlias(name) => {
                 let message = format!("alias `*{name}` has no anchor `&{name}` before it");
                 let help = "define the anchor, or put text that starts with `*` in quotes";
-                self.report(span, Code::Alias, &message, help);
+                self.diagnostics.report(span, Code::Alias, &message, help);
                 ((Value::Invalid, span.end), 0)
             }
             _ => ((Value::Invalid, span.end), 0),
@@ -295,7 +296,8 @@ impl<'t> Reader<'t, '_> {
         let length = text.len();
         if length > MAX_VALUE_BYTES {
             let message = format!("a value has {length} bytes; the maximum is {MAX_VALUE_BYTES}");
-            self.report(span, Code::TooLarge, &message, "shorten the value");
+            self.diagnostics
+                .report(span, Code::TooLarge, &message, "shorten the value");
             return Value::Invalid;
         }
         Value::Scalar {
@@ -356,7 +358,8 @@ impl<'t> Reader<'t, '_> {
                 Value::List(_) | Value::Map(_) => {
                     let message = "a list or mapping cannot be a key";
                     let help = "put a value that starts with `{` or `[` in quotes";
-                    self.report(key_span, Code::KeyNotText, message, help);
+                    self.diagnostics
+                        .report(key_span, Code::KeyNotText, message, help);
                 }
                 Value::Removed | Value::Invalid => {}
             }
@@ -369,7 +372,8 @@ impl<'t> Reader<'t, '_> {
     fn alias(&mut self, id: usize, span: Span) -> Node {
         let Some((_, (values, depth))) = self.anchors.get(&id) else {
             let message = "the alias is inside the value of its own anchor";
-            self.report(span, Code::Alias, message, "repeat the value");
+            self.diagnostics
+                .report(span, Code::Alias, message, "repeat the value");
             return self.invalid(span);
         };
         let (values, depth) = (*values, *depth);
@@ -429,18 +433,14 @@ impl<'t> Reader<'t, '_> {
             _ => "the rest of this document was not checked",
         };
         let message = format!("invalid YAML: {}", error.info());
-        self.report(span, Code::Syntax, &message, help);
+        self.diagnostics.report(span, Code::Syntax, &message, help);
         self.state = State::Broken;
     }
 
     fn report_nesting(&mut self, span: Span) {
         let message = format!("nested more than {MAX_NESTING} levels deep");
         let help = "a desired-state file needs at most 6 levels";
-        self.report(span, Code::Nesting, &message, help);
+        self.diagnostics.report(span, Code::Nesting, &message, help);
         self.state = State::Stopped;
-    }
-
-    fn report(&mut self, span: Span, code: Code, message: &str, help: &str) {
-        self.diagnostics.report(span, code, message, help);
     }
 }

@@ -9,11 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::address::{Address, Glob};
 use super::behavior::Behavior;
 use super::field::{Field, FieldValue, Fields, Kind, OKTA};
-use super::id::{BehaviorKey, IntegrationId, Name, ReferenceId};
+use super::id::{BehaviorKey, IntegrationId, Name, ReferenceId, TenantUrl};
 use super::integration::Integration;
 use super::location::Location;
 use super::open_enum::string_enum;
-use super::tenant_url::TenantUrl;
 use super::text::is_invisible;
 
 pub use super::id::AccountId;

@@ -13,9 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::field::RiskLevel;
-use super::id::ReferenceId;
+use super::id::{ReferenceId, TenantUrl};
 use super::open_enum::{OpenEnum, string_enum};
-use super::tenant_url::TenantUrl;
 
 /// Context of a plan: data that it reads in addition to behaviors and integrations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,9 +12,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::id::ReferenceId;
+use super::id::{ReferenceId, TenantUrl};
 use super::open_enum::{OpenEnum, string_enum};
-use super::tenant_url::TenantUrl;
 
 string_enum! {
     /// Kind of a resource.

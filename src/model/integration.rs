@@ -10,8 +10,7 @@ use super::field::{Fields, Kind};
 use super::id::AccountId;
 use super::malformed_is_default;
 
-pub use super::id::{IntegrationId, ReferenceId};
-pub use super::tenant_url::TenantUrl;
+pub use super::id::{IntegrationId, ReferenceId, TenantUrl};
 
 /// Returns the path to list and create integrations, relative to the base URL.
 pub fn collection_path(account: &AccountId) -> String {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use wildmatch::WildMatch;
 
 use super::account::{GuardMode, ProtectedItem};
-use super::tenant_url::TenantUrl;
+use super::id::TenantUrl;
 
 /// Limits of one run. The default sets no limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

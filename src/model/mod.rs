@@ -16,15 +16,14 @@ pub mod id;
 pub mod integration;
 pub mod limits;
 pub mod location;
-pub mod loopback;
 pub mod open_enum;
-mod tenant_url;
 pub mod text;
 pub mod user;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use url::Host;
 
 /// Deserializes a field that may be null in API responses.
 pub(crate) fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
@@ -39,4 +38,14 @@ pub(crate) fn malformed_is_default<'de, D: Deserializer<'de>, T: Default + Deser
 ) -> Result<T, D::Error> {
     let value = Value::deserialize(deserializer)?;
     Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
+/// Returns true if the host is `localhost` or a loopback address (127.0.0.0/8, `::1`; RFC 1122 and RFC 4291). Only these hosts may be
+/// contacted over plain HTTP, because such requests do not cross a network.
+pub(crate) fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
 }

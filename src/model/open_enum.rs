@@ -32,12 +32,6 @@ impl<T: Copy> OpenEnum<T> {
     }
 }
 
-impl<T> From<T> for OpenEnum<T> {
-    fn from(word: T) -> Self {
-        OpenEnum::Known(word)
-    }
-}
-
 impl<T: FromStr> OpenEnum<T> {
     /// Parses a value of the API; never fails.
     pub fn parse(word: &str) -> Self {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
-use crate::model::loopback::is_loopback;
+use crate::model::is_loopback;
 
 /// Host of Slack's incoming webhooks.
 const SLACK_HOST: &str = "hooks.slack.com";

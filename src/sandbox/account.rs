@@ -168,7 +168,7 @@ impl Account {
             self.read_behaviors(body, errors, rule)
         })?;
         // Only `enabled: false` is documented.
-        let unset = Fields::of_behavior(false, RiskLevel::Low.into());
+        let unset = Fields::of_behavior(false, OpenEnum::Known(RiskLevel::Low));
         for (key, behavior) in &mut self.behaviors {
             match sent.remove(key) {
                 Some(fields) => behavior.fields = fields,

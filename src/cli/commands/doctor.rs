@@ -109,7 +109,7 @@ fn targets(
         return Ok((finding, vec![undeclared()?]));
     }
     cli_load::check_paths(&desired.paths.paths)?;
-    let checked = load::check(&context.options(&desired.paths.paths, given)?);
+    let checked = load::check(&context.options(&desired.paths.paths, given)?, None);
     let found = report::diagnostic_findings(&checked.diagnostics);
     let mut accounts = checked.accounts;
     let files = match found.iter().min_by_key(|one| Reverse(one.status)) {

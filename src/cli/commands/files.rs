@@ -11,7 +11,7 @@ use crate::cli::io::output::Output;
 use crate::cli::io::{ci, environment, files};
 use crate::cli::load::{LoadContext, check_paths, expect, invalid_files};
 use crate::cli::next_steps::{self, ACCOUNT, FILES, PATHS};
-use crate::config::fmt::{Formatted, format, format_input};
+use crate::config::fmt::{Formatted, format};
 use crate::config::load;
 use crate::model::text::pluralize;
 use crate::report;
@@ -51,10 +51,7 @@ pub(crate) fn validate(args: &ValidateArgs, output: &Output) -> Result<Exit, Com
     let request = context.options(paths, args.desired.who.account_id.as_ref())?;
     let input = files::read_stdin_if_requested(paths)?;
     let is_file = input.is_none();
-    let checked = match input {
-        Some(input) => load::validate_stdin(&request, input),
-        None => load::check(&request),
-    };
+    let checked = load::check(&request, input);
     for (file, _) in &checked.files {
         output.add_input(file)?;
     }
@@ -82,10 +79,8 @@ pub(crate) fn fmt(args: &FmtArgs, output: &Output) -> Result<Exit, CommandError>
     let FmtArgs { paths, check, diff } = args;
     let input = files::read_stdin_if_requested(&paths.paths)?;
     let is_input = input.is_some();
-    let (files, diagnostics) = match input {
-        Some(input) => format_input(input),
-        None => format(&paths.paths, &environment::allowed_root(paths.root.clone())),
-    };
+    let root = environment::allowed_root(paths.root.clone());
+    let (files, diagnostics) = format(&paths.paths, &root, input);
     for file in &files {
         match file.is_changed() {
             _ if is_input && !check && !diff => output.rendered(Yaml, file.after.clone()),

@@ -10,7 +10,7 @@ use crate::model::field::{FIELDS, FieldSpec};
 fn weaker_value(field: Field) -> FieldValue {
     match field {
         Field::Enabled | Field::Active => FieldValue::Bool(false),
-        Field::RiskLevel => FieldValue::Level(RiskLevel::Low.into()),
+        Field::RiskLevel => FieldValue::Level(OpenEnum::Known(RiskLevel::Low)),
         Field::IntegrationType => FieldValue::Text("Entra".into()),
         Field::TenantUrl => FieldValue::Url(TenantUrl::from_live("https://other.test")),
         Field::ReferenceId => FieldValue::Reference(ReferenceId::new("other").unwrap()),
@@ -19,7 +19,7 @@ fn weaker_value(field: Field) -> FieldValue {
 
 fn strong(kind: Kind) -> Fields {
     match kind {
-        Kind::Behavior => Fields::of_behavior(true, RiskLevel::High.into()),
+        Kind::Behavior => Fields::of_behavior(true, OpenEnum::Known(RiskLevel::High)),
         Kind::Integration => {
             let tenant_url = TenantUrl::from_live("https://a.test");
             Fields::of_integration("Okta", tenant_url, ReferenceId::new("r1"), true)

@@ -87,7 +87,7 @@ fn no_path_leads_out_of_the_checkout() {
         let shown = diagnostics.to_string();
         assert!(!shown.contains("very"), "{row}: {shown}");
         // Unreadable files are not rewritten.
-        let (files, _) = format(&[fleet.path(path)], &AllowedRoot::default());
+        let (files, _) = format(&[fleet.path(path)], &AllowedRoot::default(), None);
         assert!(
             files.iter().all(|file| file.path.ends_with("a.yaml")),
             "{row}"
@@ -99,7 +99,7 @@ fn no_path_leads_out_of_the_checkout() {
 fn fmt_finds_no_file_outside_of_the_checkout() {
     let links = "repo/fleet/x.yaml -> ../../home/creds.yaml, repo/fleet/y -> ../../home/more, repo/fleet/z.yaml -> ../.git/config";
     let fleet = workplace(&[("repo/fleet/ok.yaml", TEST_ACCOUNT)], links);
-    let (files, diagnostics) = format(&[fleet.path("repo/fleet")], &AllowedRoot::default());
+    let (files, diagnostics) = format(&[fleet.path("repo/fleet")], &AllowedRoot::default(), None);
     let paths: Vec<PathBuf> = files.into_iter().map(|file| file.path).collect();
     assert_eq!(paths, [fleet.path("repo/fleet/ok.yaml")]);
     assert_eq!(found(&diagnostics), ["outside-root"; 3]);

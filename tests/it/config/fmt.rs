@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use riskform::config::diagnostic::Diagnostics;
 use riskform::config::files::AllowedRoot;
-use riskform::config::fmt::{Formatted, format, format_input};
+use riskform::config::fmt::{Formatted, format};
 use serde_json::Value;
 
 use super::{Fleet, corpus, declared, examples, found};
@@ -12,13 +12,13 @@ use super::{Fleet, corpus, declared, examples, found};
 fn format_twice(text: &[u8]) -> Result<Formatted, Box<Diagnostics>> {
     let fleet = Fleet::new(&[]);
     fleet.write("a.yaml", text);
-    let (files, diagnostics) = format(&[fleet.path("a.yaml")], &AllowedRoot::default());
+    let (files, diagnostics) = format(&[fleet.path("a.yaml")], &AllowedRoot::default(), None);
     let Some(file) = files.into_iter().next() else {
         assert!(diagnostics.errors() > 0);
         return Err(Box::new(diagnostics));
     };
     fleet.write("b.yaml", file.after.as_bytes());
-    let (again, _) = format(&[fleet.path("b.yaml")], &AllowedRoot::default());
+    let (again, _) = format(&[fleet.path("b.yaml")], &AllowedRoot::default(), None);
     assert_eq!(again[0].after, file.after);
     let [before, after] = ["a.yaml", "b.yaml"].map(|path| -> Result<Vec<Value>, Vec<String>> {
         let loaded = fleet.load(&[path]).map_err(|diagnostics| {
@@ -30,6 +30,11 @@ fn format_twice(text: &[u8]) -> Result<Formatted, Box<Diagnostics>> {
     });
     assert_eq!(before, after, "{}", file.after);
     Ok(file)
+}
+
+fn format_stdin(text: &str) -> (Vec<Formatted>, Diagnostics) {
+    let (paths, text) = (["-".into()], text.as_bytes().to_vec());
+    format(&paths, &AllowedRoot::default(), Some(text))
 }
 
 /// Returns the formatted text.
@@ -64,7 +69,7 @@ fn layout_is_normalized() {
         ("# nothing\n", "# nothing\n"),
     ] {
         assert_eq!(formatted(text), expected);
-        let (input, diagnostics) = format_input(text.as_bytes().to_vec());
+        let (input, diagnostics) = format_stdin(text);
         assert!(diagnostics.is_empty());
         assert_eq!(input[0].after, expected);
     }
@@ -80,7 +85,7 @@ fn files_that_cannot_be_formatted_are_left_as_they_are() {
         ("b.json", "{version: 1}\n"),
     ]);
     let paths = ["", "a.json", "b.json"].map(|path| fleet.path(path));
-    let (files, diagnostics) = format(&paths, &AllowedRoot::default());
+    let (files, diagnostics) = format(&paths, &AllowedRoot::default(), None);
     assert_eq!(
         fleet.found(&diagnostics),
         [
@@ -94,7 +99,7 @@ fn files_that_cannot_be_formatted_are_left_as_they_are() {
         after,
         ["version: 1\n", "{ \"version\": 1, \"name\": \"no\" }\n"]
     );
-    let (formatted, diagnostics) = format_input(b"name: [1\n".to_vec());
+    let (formatted, diagnostics) = format_stdin("name: [1\n");
     assert!(formatted.is_empty());
     assert_eq!(found(&diagnostics), ["syntax 1:7"]);
 }

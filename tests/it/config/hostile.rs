@@ -131,7 +131,7 @@ fn unrelated_and_binary_files_are_never_shown() {
         let text = format!("{TEST_ACCOUNT}extends: [a.yaml]\n");
         let fleet = Fleet::new(&[("b.yaml", &text)]);
         fleet.write("a.yaml", bytes);
-        let (_, of_fmt) = format(&[fleet.path("a.yaml")], &AllowedRoot::default());
+        let (_, of_fmt) = format(&[fleet.path("a.yaml")], &AllowedRoot::default(), None);
         let of_load = ["a.yaml", "b.yaml"].map(|path| *fleet.load(&[path]).unwrap_err());
         for diagnostics in of_load.into_iter().chain([of_fmt]) {
             assert_eq!(found(&diagnostics), [expected]);

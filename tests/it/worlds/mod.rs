@@ -420,7 +420,7 @@ fn desired(
             .into_iter()
             .filter(|(key, _)| live.behaviors.contains_key(&BehaviorKey::new(*key)))
             .map(|(key, (enabled, risk_level))| {
-                let level = risk_level.map(|level| FieldValue::Level(level.into()));
+                let level = risk_level.map(|level| FieldValue::Level(OpenEnum::Known(level)));
                 let fields = Fields::default()
                     .with(Field::Enabled, enabled.map(FieldValue::Bool))
                     .with(Field::RiskLevel, level);
