@@ -14,7 +14,7 @@ use crate::model::generated_reference::{GeneratedReferences, owner_key};
 use crate::model::integration::TenantUrl;
 use crate::model::text::{EscapeInvisible, abbreviate_list, pluralize};
 use crate::plan::{
-    AccountPlan, Action, Change, DeclaredBy, Field, FieldValue, Fields, Format, Guard,
+    AccountPlan, Action, Change, DeclaredBy, Field, FieldChange, FieldValue, Fields, Format, Guard,
     GuardViolation, Kind, Note, NoteKind, Operation, OperationKind, OperationOutcome, PlanError,
     Run, UnlistedResource,
 };
@@ -152,22 +152,23 @@ impl Item {
 }
 
 impl Resolution {
-    fn new(run: &Run, account: &str, file: String, [name, tenant, id]: [&str; 3]) -> Self {
+    fn new(run: &Run, account: &str, file: String, [name, tenant, address]: [&str; 3]) -> Self {
         let prefix = prefix(run, account);
         let arguments = &run.commands.arguments;
+        let id = address.trim_start_matches("integration[");
         let is_plain = |c: char| c.is_ascii_alphanumeric() || ":/.-_".contains(c);
         let tenant = match tenant.chars().all(is_plain) {
             true => tenant.to_owned(),
             false => serde_json::Value::from(tenant).to_string(),
         };
         Resolution {
-            delete: format!("riskform destroy{arguments} --target '{prefix}integration[{id}]'"),
+            delete: format!("riskform destroy{arguments} --target '{prefix}{address}'"),
             file,
             yaml: vec![
                 "integrations:".to_owned(),
                 format!("  {name}:"),
                 format!("    tenant_url: {tenant}"),
-                format!("    id: {id}"),
+                format!("    id: {}", id.trim_end_matches(']')),
             ],
         }
     }
@@ -175,7 +176,7 @@ impl Resolution {
     /// Returns both ways with placeholders, for several integrations.
     pub(super) fn template(run: &Run) -> Self {
         let file = "its file".to_owned();
-        Resolution::new(run, "ACCOUNT", file, ["NAME", "URL", "ID"])
+        Resolution::new(run, "ACCOUNT", file, ["NAME", "URL", "integration[ID]"])
     }
 }
 
@@ -364,7 +365,8 @@ fn operation(operation: &Operation) -> Option<Item> {
         let sentence = format!("{addresses} {verb}d");
         return Some(Item::new(Severity::Change, label, sentence));
     }
-    let error = concise(end.error.as_deref().unwrap_or_default());
+    let error = end.error.as_deref().unwrap_or_default();
+    let error = concise(&error.replace("; it may have been applied", ""));
     let effect = match (end.outcome, verb) {
         (OperationOutcome::Unknown, "create") => "; it may exist",
         (OperationOutcome::Unknown, _) => "; it may have been applied",
@@ -383,10 +385,8 @@ fn differences(run: &Run, account: &AccountPlan) -> Vec<Item> {
     let mut violations = account.violations.iter();
     let is_blocked = violations.any(|one| one.guard == Guard::Policies);
     // Warnings about levels that a plan leaves unassigned belong to the top, unless a guard blocks the plan for them.
-    let (warnings, mut notes): (Vec<&Note>, Vec<&Note>) = account
-        .notes
-        .iter()
-        .partition(|note| !is_drift && note.kind == NoteKind::LevelUnassigned);
+    let is_warning = |note: &&Note| !is_drift && note.kind == NoteKind::LevelUnassigned;
+    let (warnings, mut notes): (Vec<_>, Vec<_>) = account.notes.iter().partition(is_warning);
     let warnings = warnings.into_iter().filter(|_| !is_blocked);
     let mut items: Vec<Item> = warnings
         .map(|note| Item::new(Severity::Weaker, "warning", shown(&note.message)))
@@ -408,9 +408,8 @@ fn differences(run: &Run, account: &AccountPlan) -> Vec<Item> {
             _ => change_item(change, is_drift, facts),
         });
     }
-    let (behaviors, integrations): (Vec<&UnlistedResource>, Vec<&UnlistedResource>) = account
-        .reported()
-        .partition(|one| one.address.kind() == Kind::Behavior);
+    let is_behavior = |one: &&UnlistedResource| one.address.kind() == Kind::Behavior;
+    let (behaviors, integrations): (Vec<_>, Vec<_>) = account.reported().partition(is_behavior);
     items.extend(integrations.into_iter().map(|one| {
         let authors = facts(&one.attribution, run.created_at);
         unlisted_integration(run, account, &one.address, &one.fields, authors)
@@ -459,6 +458,7 @@ fn change_item(change: &Change, is_drift: bool, facts: Vec<Fact>) -> Item {
         (Action::Create, false) | (Action::Delete, true) => (Severity::Integration, "+"),
         (Action::Delete, false) | (Action::Create, true) => (Severity::Integration, "-"),
     };
+    let severity = weakening.map_or(severity, |_| Severity::Weaker);
     let mut lines = field_lines(change);
     let fields = lines.iter().map(|line| line.split_whitespace());
     let fields = fields.map(|words| words.collect::<Vec<_>>().join(" "));
@@ -497,11 +497,7 @@ fn change_item(change: &Change, is_drift: bool, facts: Vec<Fact>) -> Item {
         status,
         lines,
         facts,
-        ..Item::new(
-            weakening.map_or(severity, |_| Severity::Weaker),
-            label,
-            sentence,
-        )
+        ..Item::new(severity, label, sentence)
     }
 }
 
@@ -519,32 +515,25 @@ fn title(change: &Change) -> String {
 /// Returns the changed fields. Omits defaults of created resources: an unset reference and the only known type. Deleted resources are
 /// identified by tenant and reference.
 fn field_lines(change: &Change) -> Vec<String> {
-    let fields = change
-        .fields
-        .iter()
-        .filter(|field| match (change.action, field.field) {
-            (Action::Create, Field::ReferenceId) => field.after.is_some(),
-            (Action::Create, Field::IntegrationType) => {
-                field.after != Some(FieldValue::Text(OKTA.into()))
-            }
-            (Action::Delete, field) => matches!(field, Field::TenantUrl | Field::ReferenceId),
-            _ => true,
-        });
+    let is_shown = |field: &&FieldChange| match (change.action, field.field) {
+        (Action::Create, Field::ReferenceId) => field.after.is_some(),
+        (Action::Create, Field::IntegrationType) => {
+            field.after != Some(FieldValue::Text(OKTA.into()))
+        }
+        (Action::Delete, field) => matches!(field, Field::TenantUrl | Field::ReferenceId),
+        _ => true,
+    };
+    let fields = change.fields.iter().filter(is_shown);
     let width = fields.clone().map(|field| field.field.as_str().len() + 2);
     let width = width.fold(12, usize::max);
     let lines = fields.map(|field| {
         let [live, declared] = [&field.before, &field.after]
             .map(|value| value.as_ref().map_or_else(|| "(unset)".to_owned(), shown));
         let variables = field.variables.iter().map(|name| format!("${{{name}}}"));
-        let sources: Vec<String> = field
-            .identity_provider
-            .iter()
-            .cloned()
-            .chain(variables)
-            .collect();
-        let sources = match sources.is_empty() {
-            true => String::new(),
-            false => format!("  ({})", shown(sources.join(", "))),
+        let sources = field.identity_provider.iter().cloned().chain(variables);
+        let sources = match sources.collect::<Vec<_>>().join(", ") {
+            sources if sources.is_empty() => sources,
+            sources => format!("  ({})", shown(sources)),
         };
         let name = field.field;
         match change.action {
@@ -567,39 +556,28 @@ fn unlisted_integration(
     facts: Vec<Fact>,
 ) -> Item {
     let tenant = shown(fields.shown(Field::TenantUrl));
-    let item = Item {
-        symbol: "?",
-        title: shown(address),
-        ..Item::default()
-    };
+    let (symbol, title) = ("?", shown(address));
     if !fields.is_on(Field::Active) {
+        let sentence = format!("is unlisted and inactive: {tenant}");
         return Item {
-            severity: Severity::Unlisted,
+            symbol,
+            title,
             status: format!("unlisted, inactive  {tenant}"),
-            sentence: format!("is unlisted and inactive: {tenant}"),
-            ..item
+            ..Item::new(Severity::Unlisted, "", sentence)
         };
     }
     let name = name_from_host(fields.tenant_url().map_or("", TenantUrl::normalized));
-    let id = match address {
-        Address::UnlistedIntegration(id) => id.to_string(),
-        Address::Behavior(_) | Address::Integration(_) => String::new(),
-    };
     let file = shown(&account.source);
+    let entry = [name.as_str(), &tenant, &title];
+    let sentence = ", active: receives risk scores".to_owned();
     Item {
-        severity: Severity::Integration,
-        label: UNLISTED_INTEGRATION,
-        status: "unlisted, active: receives risk scores".to_owned(),
-        sentence: ", active: receives risk scores".to_owned(),
-        resolution: Some(Resolution::new(
-            run,
-            account.label(),
-            file,
-            [&name, &tenant, &id],
-        )),
+        symbol,
+        status: format!("unlisted{sentence}"),
+        resolution: Some(Resolution::new(run, account.label(), file, entry)),
+        title,
         lines: vec![tenant],
         facts,
-        ..item
+        ..Item::new(Severity::Integration, UNLISTED_INTEGRATION, sentence)
     }
 }
 
