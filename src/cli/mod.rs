@@ -37,6 +37,7 @@ mod user_selection;
 use std::ffi::OsString;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use commands::{
     about, apply, audit, doctor, drift, export, files, get, init, plan, reset, sandbox,
@@ -174,8 +175,20 @@ fn wants_json(words: &[OsString]) -> bool {
     })
 }
 
+/// Raises the soft limit of open files (256 on macOS) as far as permitted, because each account read at once has connections.
+fn raise_open_files_limit() {
+    const ENOUGH: u64 = 10_240;
+    let limit = getrlimit(Resource::Nofile);
+    let current = Some(limit.maximum.map_or(ENOUGH, |maximum| maximum.min(ENOUGH)));
+    if limit.current.is_some() && limit.current < current {
+        // If it fails, the old limit may still suffice.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current, ..limit });
+    }
+}
+
 fn dispatch(command: Command, output: &Output) -> Result<Exit, CommandError> {
     environment::check_utf8()?;
+    raise_open_files_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
