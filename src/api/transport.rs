@@ -227,6 +227,30 @@ impl HttpTransport {
 /// Start of the HTTP client's message for a CONNECT that the proxy refused.
 const TUNNEL: &str = "tunnel error: ";
 
+/// Returns the certificates of the system's bundle, if it has one and no variable replaces it. The HTTP client would also read the directory
+/// that holds the same certificates in separate files, which takes longer than a request.
+#[cfg(target_os = "linux")]
+fn system_bundle() -> Vec<Certificate> {
+    let file = openssl_probe::probe().cert_file;
+    let Some(file) = file.filter(|_| !openssl_probe::has_ssl_cert_env_vars()) else {
+        return Vec::new();
+    };
+    let found = rustls_native_certs::load_certs_from_paths(Some(&file), None);
+    let usable = found.certs.into_iter().filter(|certificate| {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate.clone()).is_ok()
+    });
+    usable
+        .filter_map(|certificate| Certificate::from_der(&certificate).ok())
+        .collect()
+}
+
+/// The platform's verifier reads the system's certificates.
+#[cfg(not(target_os = "linux"))]
+fn system_bundle() -> Vec<Certificate> {
+    Vec::new()
+}
+
 /// Creates the client for a base URL: https, or plain http to a loopback address.
 fn build(settings: &NetworkSettings, base_url: &Uri) -> Result<Client, TransportError> {
     let mut builder = Client::builder()
@@ -244,7 +268,12 @@ fn build(settings: &NetworkSettings, base_url: &Uri) -> Result<Client, Transport
     if let Some(proxy) = &settings.proxy {
         builder = builder.proxy(proxy.client_proxy().map_err(TransportError::reqwest)?);
     }
-    builder = builder.tls_certs_merge(settings.ca_certificates.iter().cloned());
+    let added = settings.ca_certificates.iter().cloned();
+    let bundle = system_bundle();
+    builder = match bundle.is_empty() {
+        true => builder.tls_certs_merge(added),
+        false => builder.tls_certs_only(bundle.into_iter().chain(added)),
+    };
     let client = builder.build().map_err(TransportError::reqwest);
     client.map_err(|error| error.with_certificates_from(settings.certificates_from))
 }
