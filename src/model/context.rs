@@ -195,8 +195,7 @@ impl Access {
         let leads_to = |groups: &BTreeSet<String>, rule: &PolicyRule| matches!(rule, PolicyRule::Group(id) if groups.contains(id));
         let (using, incomplete) = (self.groups_with(uses_level), self.groups_with(is_missing));
         let mut skipped = 0;
-        let mut kept_policies = self.policies.clone();
-        kept_policies.retain(|_, policy| {
+        self.policies.retain(|_, policy| {
             let mut rules = policy.rules.all();
             let is_unknown = rules.any(|rule| is_missing(rule) || leads_to(&incomplete, rule));
             let mut rules = policy.rules.all();
@@ -206,13 +205,11 @@ impl Access {
             skipped += usize::from(is_unknown || is_used && !is_known);
             is_used && is_known
         });
-        self.policies = kept_policies;
         self.skipped += skipped;
         let mut kept: BTreeSet<String> = BTreeSet::new();
-        let kept_policies = self.policies.values();
-        let mut ahead: Vec<&str> = kept_policies
-            .flat_map(|policy| policy.rules.groups())
-            .collect();
+        let policies = self.policies.values();
+        let groups = policies.flat_map(|policy| policy.rules.groups());
+        let mut ahead: Vec<&str> = groups.collect();
         while let Some(id) = ahead.pop() {
             if let Some(group) = self.groups.get(id)
                 && kept.insert(id.to_owned())

@@ -11,7 +11,7 @@ use crate::model::behavior::BehaviorKey;
 use crate::model::field::{Field, FieldValue, Fields};
 use crate::model::location::Location;
 
-use super::change::{Change, DeclaredBy, Origin, UnlistedResource};
+use super::change::{Change, Origin, UnlistedResource};
 use super::note::{Note, NoteKind, PlanError, PlanErrorKind, list};
 use super::options::Purpose;
 
@@ -75,7 +75,7 @@ pub(super) fn diff(
             (Some(entry), purpose) => {
                 let origin = Origin {
                     location: Some(entry.location),
-                    declared_by: (!is_named).then_some(DeclaredBy::Wildcard),
+                    by_wildcard: !is_named,
                     ..Origin::default()
                 };
                 match purpose {

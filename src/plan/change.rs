@@ -11,7 +11,7 @@ use crate::model::account::{LiveAccount, UnlistedPolicy};
 use crate::model::address::Address;
 use crate::model::audit_log::AuditLog;
 use crate::model::field::{FIELDS, Field, FieldValue, Fields, Kind};
-use crate::model::integration::{Integration, IntegrationId};
+use crate::model::integration::IntegrationId;
 use crate::model::location::Location;
 use crate::model::open_enum::string_enum;
 
@@ -58,8 +58,8 @@ fn is_some<S: Serializer>(reason: &Option<Weakening>, serializer: S) -> Result<S
 pub struct Origin {
     /// Location of the entry. Null for unlisted resources.
     pub location: Option<Location>,
-    /// Entry that declares the resource if it is not declared by name.
-    pub declared_by: Option<DeclaredBy>,
+    /// Whether only the wildcard entry declares the behavior.
+    pub by_wildcard: bool,
     /// ID of the live integration.
     pub integration_id: Option<IntegrationId>,
     /// Key by which the live integration matched its entry.
@@ -70,25 +70,6 @@ pub struct Origin {
     /// Name of the identity provider that has the declared `reference_id`.
     #[serde(skip)]
     pub identity_provider: Option<String>,
-}
-
-impl Origin {
-    /// Creates the origin of a live integration, matched by a key or unlisted.
-    pub(super) fn from_match(live: &Integration, by: Option<MatchedBy>) -> Self {
-        Origin {
-            integration_id: Some(live.id),
-            matched_by: by,
-            ..Origin::default()
-        }
-    }
-}
-
-string_enum! {
-    /// Entry that declares resources without naming them.
-    DeclaredBy {
-        /// The wildcard entry.
-        Wildcard = "wildcard",
-    }
 }
 
 string_enum! {

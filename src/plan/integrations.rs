@@ -91,18 +91,16 @@ pub(super) fn diff<'a>(
             // Whatever the file says, only a full address deletes an unlisted integration.
             Purpose::Destroy => options.names(desired, &address),
         };
-        let (before, origin) = (&live.fields, Origin::from_match(live, None));
-        let (after, change) = match deleted {
-            true => (
-                None,
-                Change::between(address.clone(), Some(before), None, origin),
-            ),
-            false => {
-                let unlisted = UnlistedResource::new(address.clone(), policy, before);
-                found.unlisted.push(unlisted);
-                (Some(before.clone()), None)
-            }
+        let origin = Origin {
+            integration_id: Some(live.id),
+            ..Origin::default()
         };
+        let (before, after) = (&live.fields, (!deleted).then(|| live.fields.clone()));
+        let change = Change::between(address.clone(), Some(before), after.as_ref(), origin);
+        if !deleted {
+            let unlisted = UnlistedResource::new(address.clone(), policy, before);
+            found.unlisted.push(unlisted);
+        }
         found.planned.push(PlannedIntegration {
             address,
             entry: None,
@@ -145,30 +143,25 @@ fn declared<'a>(
     };
     let origin = Origin {
         location: Some(entry.location.clone()),
-        ..matched.found.map_or_else(Origin::default, |(live, by)| {
-            Origin::from_match(live, Some(by))
-        })
-    };
-    let origin = match after {
-        Some(_) => Origin {
-            variables: entry.variables.clone(),
-            identity_provider: entry.identity_provider.clone(),
-            ..origin
-        },
-        None => origin,
+        by_wildcard: false,
+        integration_id: live.map(|live| live.id),
+        matched_by: matched.found.map(|(_, by)| by),
+        variables: entry.variables.clone(),
+        identity_provider: entry.identity_provider.clone(),
     };
     let mut change = Change::between(address.clone(), before, after.as_ref(), origin);
     if let Some(change) = &mut change {
         // Replacing a generated reference does not unlink an identity provider.
-        let is_generated = |fields: &Option<Fields>| {
+        let reasons = [
+            (&mut change.weakens, &change.before),
+            (&mut change.live_weaker, &change.after),
+        ];
+        for (reason, fields) in reasons {
             let reference = fields.as_ref().and_then(Fields::reference_id);
-            reference.is_some_and(|reference| references.is_generated(matched.name, reference))
-        };
-        let changed = Some(Weakening::ReferenceIdChanged);
-        change.weakens =
-            (change.weakens).filter(|_| change.weakens != changed || !is_generated(&change.before));
-        change.live_weaker = (change.live_weaker)
-            .filter(|_| change.live_weaker != changed || !is_generated(&change.after));
+            let is_generated =
+                reference.is_some_and(|one| references.is_generated(matched.name, one));
+            *reason = reason.filter(|one| *one != Weakening::ReferenceIdChanged || !is_generated);
+        }
         let creates = matches!(change.action, Action::Create | Action::Replace);
         if creates && !entry.is_active() {
             let message = "created active, then deactivated; scores are sent for a moment";
@@ -210,11 +203,13 @@ pub(super) fn match_notes(
 
 /// Returns a note if only the generated reference matched, and the tenant stops receiving scores.
 fn leaves_tenant(change: &Change) -> Option<Note> {
-    let by_reference = change.origin.matched_by == Some(MatchedBy::GeneratedReference);
-    let (before, id) = (change.before.as_ref()?, change.origin.integration_id?);
-    let tenant_url = before.tenant_url()?;
+    let origin = &change.origin;
+    let id = origin
+        .integration_id
+        .filter(|_| origin.matched_by == Some(MatchedBy::GeneratedReference))?;
+    let tenant_url = change.before.as_ref()?.tenant_url()?;
     let after = change.after.as_ref().and_then(Fields::tenant_url);
-    (by_reference && after != Some(tenant_url)).then(|| {
+    (after != Some(tenant_url)).then(|| {
         let message = format!(
             "matched {id} only by its generated reference; {tenant_url} will stop receiving scores. To create a new integration instead, rename the entry"
         );

@@ -217,58 +217,47 @@ impl<'a> Matcher<'a> {
         if keys.is_empty() || self.live.is_empty() {
             return;
         }
-        let mut holders: HashMap<MatchKey<'a>, Vec<usize>> =
+        let mut holders: HashMap<MatchKey<'a>, Vec<&'a Integration>> =
             HashMap::with_capacity(self.live.len());
-        for (position, live) in self.live.iter().enumerate() {
+        for live in self.live.iter().copied() {
             if let Some(key) = Self::live_key(by, live) {
-                holders.entry(key).or_default().push(position);
+                holders.entry(key).or_default().push(live);
             }
         }
-        // Entries that match each live integration, and live integrations that match each entry, by position.
-        let mut claims: Vec<Vec<usize>> = vec![Vec::new(); self.live.len()];
-        let mut found: Vec<(usize, Vec<usize>)> = Vec::with_capacity(keys.len());
+        // Entries that match each live integration, and live integrations that match each entry.
+        let mut claims: HashMap<IntegrationId, Vec<usize>> = HashMap::new();
+        let mut found: Vec<(usize, Vec<&'a Integration>)> = Vec::with_capacity(keys.len());
         for (index, key) in keys {
             let entry = &self.entries[index];
-            let holders = holders.get(&key).into_iter().flatten().copied();
-            let mut fitting: Vec<usize> = holders
-                .filter(|position| self.fits(by, entry, self.live[*position]))
-                .collect();
+            let mut fitting = holders.get(&key).cloned().unwrap_or_default();
+            fitting.retain(|live| self.fits(by, entry, live));
             if fitting.len() > 1 {
-                let preferred = fitting.iter().copied();
-                let preferred: Vec<usize> = preferred
-                    .filter(|position| self.decides(by, entry, self.live[*position]))
-                    .collect();
+                let mut preferred = fitting.clone();
+                preferred.retain(|live| self.decides(by, entry, live));
                 if preferred.len() == 1 {
                     fitting = preferred;
                 }
             }
-            for position in &fitting {
-                claims[*position].push(index);
+            for live in &fitting {
+                claims.entry(live.id).or_default().push(index);
             }
-            if !fitting.is_empty() {
-                found.push((index, fitting));
-            }
+            found.extend((!fitting.is_empty()).then_some((index, fitting)));
         }
-        let mut matched = vec![false; self.live.len()];
+        let mut matched = HashSet::new();
         for (index, fitting) in found {
             match fitting.as_slice() {
-                [position]
-                    if claims[*position].len() == 1
-                        && !self.candidates.contains(&self.live[*position].id) =>
-                {
-                    matched[*position] = true;
-                    self.entries[index].found = Some((self.live[*position], by));
+                [live] if claims[&live.id].len() == 1 && !self.candidates.contains(&live.id) => {
+                    matched.insert(live.id);
+                    self.entries[index].found = Some((live, by));
                 }
                 fitting => {
                     let error = self.ambiguity(index, by, fitting, &claims);
                     self.errors.insert(index, error);
-                    let ids = fitting.iter().map(|position| self.live[*position].id);
-                    self.candidates.extend(ids);
+                    self.candidates.extend(fitting.iter().map(|live| live.id));
                 }
             }
         }
-        let mut matched = matched.into_iter();
-        self.live.retain(|_| matched.next() == Some(false));
+        self.live.retain(|live| !matched.contains(&live.id));
     }
 
     /// Returns the error of an entry that matches these live integrations.
@@ -276,11 +265,11 @@ impl<'a> Matcher<'a> {
         &self,
         index: usize,
         by: MatchedBy,
-        fitting: &[usize],
-        claims: &[Vec<usize>],
+        fitting: &[&Integration],
+        claims: &HashMap<IntegrationId, Vec<usize>>,
     ) -> PlanError {
         let entry = self.entries[index];
-        let live = fitting.iter().map(|position| self.live[*position]);
+        let live = fitting.iter().copied();
         let candidates: Vec<Candidate> = live.map(Candidate::from).collect();
         let fields = &entry.declared.fields;
         let key = match by {
@@ -291,8 +280,7 @@ impl<'a> Matcher<'a> {
         };
         let (message, help) = match candidates.as_slice() {
             [Candidate { id, .. }] => {
-                let claiming = fitting.iter().flat_map(|position| &claims[*position]);
-                let claiming = claiming.filter(|other| **other != index);
+                let claiming = claims[id].iter().filter(|other| **other != index);
                 let earlier = self.errors.values();
                 let earlier = earlier.filter(|one| one.candidates.iter().any(|one| one.id == *id));
                 let others: BTreeSet<Address> = claiming
@@ -311,7 +299,7 @@ impl<'a> Matcher<'a> {
                 format!("{} live integrations have the {key}", several.len()),
                 format!(
                     "add the id of the right one to the entry, e.g. id: {}",
-                    list(several.iter().take(1).map(|one| one.id))
+                    several[0].id
                 ),
             ),
         };

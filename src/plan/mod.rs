@@ -28,8 +28,7 @@ pub use crate::model::field::{Field, FieldValue, Fields, Kind};
 pub use crate::model::finding::{AccountError, FailureKind};
 pub use attribution::{AttributedAction, Attribution, FieldAttribution};
 pub use change::{
-    Action, Change, DeclaredBy, FieldChange, Origin, UnlistedResource, Weakening, changes_since,
-    field_changes,
+    Action, Change, FieldChange, Origin, UnlistedResource, Weakening, changes_since, field_changes,
 };
 pub use digest::sha256;
 pub use guards::{Guard, GuardViolation};
@@ -39,8 +38,8 @@ pub use identity_provider::{
 pub use matching::{MatchedBy, MatchedEntry, Matches, matches};
 pub use note::{Candidate, Note, NoteKind, PlanError, PlanErrorKind, describe};
 pub use operation::{
-    IntegrationTarget, Method, Operation, OperationId, OperationKind, OperationOutcome,
-    OperationResult, OperationStatus, Wave,
+    IntegrationTarget, Operation, OperationId, OperationKind, OperationOutcome, OperationResult,
+    OperationStatus, Wave,
 };
 pub use options::{Options, Overrides, Purpose};
 pub use planner::plan;

@@ -215,25 +215,6 @@ impl fmt::Display for PlanError {
     }
 }
 
-impl PlanError {
-    /// Returns the message, the candidates and the help, each on a line.
-    pub fn lines(&self) -> Vec<String> {
-        let mut message = self.message.clone();
-        if let Some(location) = &self.location {
-            message.push_str(&format!(" ({}:{})", location.file, location.line));
-        }
-        if !self.candidates.is_empty() {
-            message.push(':');
-        }
-        let candidates = self.candidates.iter().map(|one| format!("  {one}"));
-        let help = format!("help: {}", self.help);
-        std::iter::once(message)
-            .chain(candidates)
-            .chain([help])
-            .collect()
-    }
-}
-
 impl From<Vec<PlanError>> for AccountError {
     fn from(errors: Vec<PlanError>) -> Self {
         AccountError::new(FailureKind::Plan, describe(&errors))

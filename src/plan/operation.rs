@@ -54,7 +54,8 @@ impl Operation {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub struct RequestSummary {
-    pub method: Method,
+    /// HTTP method.
+    pub method: &'static str,
     /// Path of the request. `{result:N}` is the ID of the integration that operation N creates.
     pub path: String,
     /// Body of the request.
@@ -191,32 +192,23 @@ impl fmt::Display for IntegrationTarget {
     }
 }
 
-string_enum! {
-    /// HTTP method of a write.
-    Method {
-        Post = "POST",
-        Put = "PUT",
-        Delete = "DELETE",
-    }
-}
-
 impl OperationKind {
     /// Returns the request. The path of an integration that does not exist yet has `{result:N}` in place of the ID.
     pub(super) fn request(&self, account: &AccountId) -> RequestSummary {
         let (method, path, body) = match self {
             OperationKind::WriteBehaviors { complete, .. } => {
                 let body = behavior::write_body(complete);
-                (Method::Put, behavior::path(account), Some(body))
+                ("PUT", behavior::path(account), Some(body))
             }
             OperationKind::Create { fields } => {
                 let path = integration::collection_path(account);
-                (Method::Post, path, Some(fields.create_body()))
+                ("POST", path, Some(fields.create_body()))
             }
             OperationKind::Update { subject, fields } => {
                 let path = integration::path(account, subject);
-                (Method::Put, path, Some(fields.update_body()))
+                ("PUT", path, Some(fields.update_body()))
             }
-            OperationKind::Delete { id } => (Method::Delete, integration::path(account, id), None),
+            OperationKind::Delete { id } => ("DELETE", integration::path(account, id), None),
         };
         RequestSummary { method, path, body }
     }

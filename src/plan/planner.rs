@@ -9,8 +9,8 @@ use crate::model::account::{DesiredAccount, LiveAccount};
 use crate::model::address::Address;
 use crate::model::context::Context;
 
-use super::behaviors::{self, BehaviorDiff};
-use super::integrations::{self, IntegrationDiff};
+use super::behaviors;
+use super::integrations;
 use super::matching::matches;
 use super::note::NoteKind;
 use super::options::{Options, Purpose};
@@ -75,23 +75,18 @@ pub fn plan(
         ),
         false => Vec::new(),
     };
-    let BehaviorDiff {
-        mut changes,
-        unchanged,
-        mut unlisted,
-        declared: _,
-    } = behaviors;
-    let IntegrationDiff {
-        planned,
-        unchanged: unchanged_integrations,
-        unlisted: unlisted_integrations,
-    } = integrations;
     let unchanged = Unchanged {
-        behaviors: unchanged.len(),
-        integrations: unchanged_integrations,
+        behaviors: behaviors.unchanged.len(),
+        integrations: integrations.unchanged,
     };
-    changes.extend(planned.into_iter().filter_map(|planned| planned.change));
-    unlisted.extend(unlisted_integrations);
+    let (mut changes, mut unlisted) = (behaviors.changes, behaviors.unlisted);
+    changes.extend(
+        integrations
+            .planned
+            .into_iter()
+            .filter_map(|planned| planned.change),
+    );
+    unlisted.extend(integrations.unlisted);
     notes.retain(|note| note.address.as_ref().is_none_or(includes));
     notes.extend(guards::unmatched_protected_items(desired, &matches));
     notes.extend(policies::notes(&context.access, live, &changes, purpose));

@@ -14,7 +14,7 @@ use crate::model::generated_reference::{GeneratedReferences, owner_key};
 use crate::model::integration::TenantUrl;
 use crate::model::text::{EscapeInvisible, abbreviate_list, pluralize};
 use crate::plan::{
-    AccountPlan, Action, Change, DeclaredBy, Field, FieldChange, FieldValue, Fields, Format, Guard,
+    AccountPlan, Action, Change, Field, FieldChange, FieldValue, Fields, Format, Guard,
     GuardViolation, Kind, Note, NoteKind, Operation, OperationKind, OperationOutcome, PlanError,
     Run, UnlistedResource,
 };
@@ -505,10 +505,10 @@ fn change_item(change: &Change, is_drift: bool, facts: Vec<Fact>) -> Item {
 fn title(change: &Change) -> String {
     let address = shown(&change.address);
     let origin = &change.origin;
-    match (origin.declared_by, origin.integration_id, origin.matched_by) {
-        (Some(DeclaredBy::Wildcard), _, _) => format!(r#"{address}  (by "*")"#),
-        (None, Some(id), Some(by)) => format!("{address}  ({}, by {by})", id.abbreviated()),
-        (None, _, _) => address,
+    match (origin.by_wildcard, origin.integration_id, origin.matched_by) {
+        (true, _, _) => format!(r#"{address}  (by "*")"#),
+        (false, Some(id), Some(by)) => format!("{address}  ({}, by {by})", id.abbreviated()),
+        (false, _, _) => address,
     }
 }
 

@@ -238,7 +238,7 @@ fn as_printed<'p>(
                     path = path.replace(&placeholder, &id.to_string());
                 }
             }
-            request.method.as_str() == operation.request.method.as_str()
+            request.method.as_str() == operation.request.method
                 && request.path == path
                 && request.body == operation.request.body
         };
@@ -308,7 +308,7 @@ fn assert_identities_stable<'p>(
         if let Address::Integration(name) = &operation.address {
             if let Some(made) = made {
                 expected.insert(name.clone(), made);
-            } else if operation.request.method == riskform::plan::Method::Delete {
+            } else if operation.request.method == "DELETE" {
                 let replaced = planned.changes.iter().any(|change| {
                     change.address == operation.address && change.action == Action::Replace
                 });

@@ -37,7 +37,7 @@ fn wildcard_covers_unnamed_and_new_behaviors() {
         .json();
     let change = &planned["accounts"][0]["changes"][0];
     assert_eq!(change["address"], "behavior.sentinel_one");
-    assert_eq!(change["declared_by"], "wildcard");
+    assert_eq!(change["by_wildcard"], true);
     assert_eq!(change["location"]["line"], 6);
     // A new behavior makes the saved plan stale.
     offer_another(&server);
