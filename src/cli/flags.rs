@@ -188,7 +188,7 @@ pub(crate) struct PlanningArgs {
     /// Overrides `guards.max_deletes`.
     #[arg(long, hide_short_help = true, value_name = "N", help_heading = OVERRIDES)]
     max_deletes: Option<u32>,
-    /// Allow a plan that deletes every live integration
+    /// Allow a plan that leaves no integration active
     #[arg(long, hide_short_help = true, help_heading = OVERRIDES)]
     allow_delete_all: bool,
     /// Allow changes that weaken protection

@@ -301,7 +301,7 @@ const LIMIT_GUARDS: Map = map(
     "Guards for every plan.",
     keys! {
         "max_deletes": scalar(Scalar::Number), "Maximum number of integrations a plan may delete or replace.";
-        "delete_all": scalar(Scalar::Word(&["deny"])), "Allow deleting every live integration.";
+        "delete_all": scalar(Scalar::Word(&["deny"])), "`deny` blocks plans that leave none of several active integrations active.";
         "weakening": scalar(Scalar::Word(GuardMode::WORDS)), "Allow plans that weaken protection.";
         "policies": scalar(Scalar::Word(GuardMode::WORDS)),
             "Allow plans after which no enabled behavior assigns a level that an Access policy uses.";

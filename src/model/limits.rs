@@ -16,7 +16,7 @@ pub struct Limits {
     #[serde(skip)]
     pub source: Option<PathBuf>,
     pub max_deletes: Option<u32>,
-    /// `deny` blocks plans that delete every live integration.
+    /// `deny` blocks plans that leave none of several active integrations active.
     pub delete_all: GuardMode,
     pub weakening: GuardMode,
     pub policies: GuardMode,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::model::account::{Declared, DesiredAccount, GuardMode, LiveAccount, ProtectedItem};
 use crate::model::address::Address;
 use crate::model::context::{Access, Context, Fetched, Level};
-use crate::model::field::Field;
+use crate::model::field::{Field, FieldValue, Fields, Kind};
 use crate::model::integration::Integration;
 use crate::model::limits::Limits;
 use crate::model::open_enum::string_enum;
@@ -25,7 +25,7 @@ string_enum! {
     Guard {
         /// Blocks plans with more deletes than allowed.
         MaxDeletes = "max_deletes",
-        /// Blocks plans that delete every live integration.
+        /// Blocks plans that leave none of several active integrations active.
         DeleteAll = "delete_all",
         /// Blocks plans that delete or replace an entry with `prevent_destroy`.
         PreventDestroy = "prevent_destroy",
@@ -52,7 +52,7 @@ pub struct GuardViolation {
     pub reason: String,
     /// Flag that overrides the guard. Null if it cannot be overridden.
     #[serde(rename = "override")]
-    pub way_past: Option<String>,
+    pub override_flag: Option<String>,
 }
 
 impl GuardViolation {
@@ -61,7 +61,7 @@ impl GuardViolation {
             guard,
             address: Some(change.address.clone()),
             reason,
-            way_past: None,
+            override_flag: None,
         }
     }
 }
@@ -80,7 +80,7 @@ pub(super) fn check_guards(
     let deletes = gone.clone().count();
     let mut violations = Vec::new();
     violations.extend(max_deletes(desired, deletes, options));
-    violations.extend(delete_all(live, deletes, options));
+    violations.extend(delete_all(live, changes, options));
     violations.extend(prevented);
     violations.extend(protected(desired, changes, &options.limits));
     violations.extend(weakening(desired, changes, options));
@@ -128,15 +128,27 @@ fn max_deletes(
                 "deletes or replaces {}; the {limit} is {most}",
                 pluralize(deletes, "integration")
             ),
-            way_past: by_limits
+            override_flag: by_limits
                 .is_none()
                 .then(|| format!("--max-deletes {deletes}")),
         }
     })
 }
 
-fn delete_all(live: &LiveAccount, deletes: usize, options: &Options) -> Option<GuardViolation> {
-    let all = deletes > 1 && deletes == live.integrations.len();
+/// Returns a violation if several integrations are active and none would be, deleted or not.
+fn delete_all(live: &LiveAccount, changes: &[Change], options: &Options) -> Option<GuardViolation> {
+    let is_active = |fields: &&Fields| fields.get(Field::Active) != Some(&FieldValue::Bool(false));
+    let integrations = live.integrations.iter().map(|live| &live.fields);
+    let active = integrations.filter(is_active).count();
+    let changed = || {
+        changes
+            .iter()
+            .filter(|change| change.kind == Kind::Integration)
+    };
+    let lost = changed().filter_map(|change| change.before.as_ref());
+    let gained = changed().filter_map(|change| change.after.as_ref());
+    let remaining = active - lost.filter(is_active).count() + gained.filter(is_active).count();
+    let all = active > 1 && remaining == 0;
     let is_overridden = options.overrides.allow_delete_all;
     let denial = denial(
         options.limits.delete_all,
@@ -144,16 +156,16 @@ fn delete_all(live: &LiveAccount, deletes: usize, options: &Options) -> Option<G
         is_overridden,
         "delete-all",
     );
-    let (denied, way_past) = denial.filter(|_| all && options.purpose == Purpose::Apply)?;
-    let denied = match way_past {
+    let (denied, override_flag) = denial.filter(|_| all && options.purpose == Purpose::Apply)?;
+    let denied = match override_flag {
         Some(_) => String::new(),
         None => format!(", and {denied}"),
     };
     Some(GuardViolation {
         guard: Guard::DeleteAll,
         address: None,
-        reason: format!("deletes all {deletes} live integrations{denied}"),
-        way_past,
+        reason: format!("leaves none of {active} active integrations active{denied}"),
+        override_flag,
     })
 }
 
@@ -244,14 +256,14 @@ fn weakening(
 ) -> Vec<GuardViolation> {
     let (limits, file) = (options.limits.weakening, desired.guards.weakening);
     let denial = denial(limits, file, options.overrides.allow_weakening, "weakening");
-    let Some((denied, way_past)) = denial else {
+    let Some((denied, override_flag)) = denial else {
         return Vec::new();
     };
     let violation = |change: &Change| {
         let weakening = change.weakens?;
         let reason = format!("weakens protection ({weakening}), and {denied}");
         Some(GuardViolation {
-            way_past: way_past.clone(),
+            override_flag: override_flag.clone(),
             ..GuardViolation::of(change, Guard::Weakening, reason)
         })
     };
@@ -269,7 +281,7 @@ fn check_policies(
 ) -> Vec<GuardViolation> {
     let (limits, file) = (options.limits.policies, desired.guards.policies);
     let denial = denial(limits, file, options.overrides.allow_policies, "policies");
-    let Some((denied, way_past)) = denial else {
+    let Some((denied, override_flag)) = denial else {
         return Vec::new();
     };
     unassigned_levels(live, changes)
@@ -279,7 +291,7 @@ fn check_policies(
             guard: Guard::Policies,
             address: None,
             reason: format!("{reason}, and {denied}"),
-            way_past: way_past.clone(),
+            override_flag: override_flag.clone(),
         })
         .collect()
 }

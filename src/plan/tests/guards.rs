@@ -44,6 +44,24 @@ fn guards_refuse_and_are_overridden() {
             &[],
         ),
         (
+            "none of them active",
+            &["x: a off", "y: b off", "z: c r3 off"],
+            none,
+            &[Guard::DeleteAll],
+        ),
+        (
+            "two deleted and one deactivated",
+            &["x: a off"],
+            &|d, _| d.guards.max_deletes = 9,
+            &[Guard::DeleteAll],
+        ),
+        (
+            "all deleted, with another created",
+            &["x: d"],
+            &|d, _| d.guards.max_deletes = 9,
+            &[],
+        ),
+        (
             "weakening denied",
             &["x: a", "y: b"],
             &|d, _| d.guards.weakening = GuardMode::Deny,
@@ -254,7 +272,7 @@ fn no_flag_gets_past_the_limits_and_an_activation_is_judged_like_a_create() {
         panic!("{:?}", plan.violations);
     };
     assert_eq!(refusal.guard, Guard::AllowedTenants);
-    assert_eq!(refusal.way_past, None);
+    assert_eq!(refusal.override_flag, None);
     assert_eq!(
         refusal.reason,
         "would send scores to https://a.test, which --limits does not allow"
@@ -274,13 +292,13 @@ fn replacing_is_refused_like_deleting() {
         let plan = planned(&desired, &live);
         assert_eq!(plan.violations.len(), 1);
         assert_eq!(plan.violations[0].guard, guard);
-        assert_eq!(plan.violations[0].way_past, None);
+        assert_eq!(plan.violations[0].override_flag, None);
     }
 }
 
 /// A slip in `protected` protects nothing, and is told.
 #[test]
-fn a_protected_item_that_matches_nothing_is_a_warning() {
+fn unmatched_protected_item_is_a_warning() {
     let live = account(&["a r1", "b"]);
     let table = [
         ("https://A.test/", true),
