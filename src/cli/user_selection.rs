@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_is_chosen_once_or_all_that_is_unclear_is_told() {
+    fn each_user_is_selected_once_or_every_unclear_name_is_reported() {
         let users = [user(ANN, "ann@example.com"), user(BEN, "ben@example.com")];
         let name = |text: &str| text.parse::<UserRef>().unwrap();
         let ids = |names: &[UserRef], levels: &[RiskLevel]| {

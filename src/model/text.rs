@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_not_be_seen_is_one_list() {
+    fn invisible_characters_are_one_list() {
         for c in [
             '\0',
             '\t',
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_terminal_would_obey_is_escaped() {
+    fn control_characters_are_escaped() {
         let table = [
             ("Okta – tenant é 漢", "Okta – tenant é 漢"),
             ("a\u{1b}[2Jb", "a\\u{1b}[2Jb"),

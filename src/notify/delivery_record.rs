@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_is_told_again_once_it_is_time_and_its_end_once() {
+    fn same_finding_is_sent_again_after_the_interval_and_its_end_once() {
         let run = document();
         let mut less = run.clone();
         less.accounts.remove(0);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_from_check_to_check_makes_no_other_finding() {
+    fn volatile_values_keep_the_same_finding() {
         let run = document();
         let mut later = run.clone();
         later.created_at += SignedDuration::from_hours(1);

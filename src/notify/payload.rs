@@ -259,7 +259,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_webhook_gets_what_somebody_has_to_look_at() {
+    fn webhook_payload_has_the_findings() {
         let mut document = document();
         let payload = |document: &Run| -> Value {
             let message = message(Outcome::Error, CheckResult::Accounts(document));
@@ -309,7 +309,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_channel_reads_what_differs_and_nothing_in_it_is_obeyed() {
+    fn slack_message_escapes_the_differences() {
         let document = document();
         insta::assert_snapshot!(text(Outcome::Error, CheckResult::Accounts(&document)), @r#"
         :x: *riskform drift: 1 weaker, 1 unlisted integration, 2 others differ, 1 failed* (3 accounts)
@@ -331,7 +331,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_the_same_in_many_accounts_is_told_once() {
+    fn same_change_in_many_accounts_is_sent_once() {
         let mut document = document();
         let failed = document.accounts.pop().unwrap();
         let drifted = document.accounts.remove(0);

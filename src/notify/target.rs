@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_scheme_and_the_host_say_the_form_and_nothing_else_is_shown() {
+    fn scheme_and_host_decide_the_format_and_only_the_host_is_shown() {
         let table = [
             (
                 "https://hooks.slack.com/services/T0/B0/canary",
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_target_is_refused_without_being_shown() {
+    fn invalid_target_is_rejected_without_showing_it() {
         let https = "http is allowed only for localhost; use https for";
         let scheme = EXPECTED.to_owned();
         let malformed = |why: &str| format!("invalid URL ({why}); {EXPECTED}");

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_said() {
+    fn unknown_author_is_mentioned() {
         let since = at("2026-10-24T00:00:00Z");
         let told = |action, fields: &[Field], attribution| FieldAttribution {
             action,

@@ -288,7 +288,7 @@ fn concise(message: &str) -> String {
 }
 
 fn violation(run: &Run, violation: &GuardViolation) -> Item {
-    let flag = violation.way_past.as_ref();
+    let flag = violation.override_flag.as_ref();
     let end = match violation.reason.contains("limits") {
         _ if flag.is_some() => "",
         true => ". No flag overrides limits",

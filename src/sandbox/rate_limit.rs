@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn off_counts_nothing() {
+    fn limit_off_allows_every_request() {
         assert_eq!(
             RateLimits::default().count(RateLimit::Off, None, Instant::now()),
             None

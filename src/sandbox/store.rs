@@ -52,8 +52,8 @@ impl Store {
             path: path.to_owned(),
             source,
         };
-        refuse_linked_folder(path)?;
-        fs::create_dir_all(folder(path)).map_err(failed)?;
+        refuse_linked_directory(path)?;
+        fs::create_dir_all(directory(path)).map_err(failed)?;
         let mut found_or_made = OpenOptions::new();
         found_or_made.write(true).create(true).truncate(false);
         let lock = open_own(&lock_path(path), &mut found_or_made)?;
@@ -116,7 +116,7 @@ impl Store {
             return Ok(());
         };
         let write = || {
-            let mut file = BufWriter::new(NamedTempFile::new_in(folder(path))?);
+            let mut file = BufWriter::new(NamedTempFile::new_in(directory(path))?);
             serde_json::to_writer(&mut file, self)?;
             file.write_all(b"\n")?;
             let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -167,9 +167,10 @@ fn open_own(path: &Path, options: &mut OpenOptions) -> Result<Option<File>, Stor
 }
 
 /// Rejects a directory that is a symlink if the path is relative, since an untrusted checkout may contain it.
-fn refuse_linked_folder(path: &Path) -> Result<(), StoreError> {
-    let links = folder(path).ancestors().filter(|folder| {
-        folder.is_relative() && fs::symlink_metadata(folder).is_ok_and(|found| found.is_symlink())
+fn refuse_linked_directory(path: &Path) -> Result<(), StoreError> {
+    let links = directory(path).ancestors().filter(|directory| {
+        directory.is_relative()
+            && fs::symlink_metadata(directory).is_ok_and(|found| found.is_symlink())
     });
     match links.last() {
         Some(link) => Err(StoreError::NotRegularFile {
@@ -179,7 +180,7 @@ fn refuse_linked_folder(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn folder(path: &Path) -> &Path {
+fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         Some(_) | None => Path::new("."),

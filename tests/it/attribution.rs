@@ -24,8 +24,8 @@ use riskform::sandbox::{
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use crate::scenarios;
 use crate::support::account;
-use crate::worlds;
 
 const WORLDS: u64 = 150;
 const WRITES: usize = 14;
@@ -319,7 +319,7 @@ fn author(attribution: &Attribution) -> Option<(&str, &str)> {
 
 #[tokio::test(start_paused = true)]
 async fn each_value_is_attributed_to_its_author() {
-    let first = worlds::seed();
+    let first = scenarios::seed();
     let (mut set, mut attributed) = (0, 0);
     for seed in (0..WORLDS).map(|n| first.wrapping_add(n)) {
         let mut world = AttributionScenario::new(seed);
@@ -396,7 +396,7 @@ async fn each_value_is_attributed_to_its_author() {
 
 #[tokio::test(start_paused = true)]
 async fn log_without_requests_attributes_no_value() {
-    let mut world = AttributionScenario::new(worlds::seed());
+    let mut world = AttributionScenario::new(scenarios::seed());
     for _ in 0..WRITES {
         world.write().await;
     }
@@ -508,7 +508,7 @@ fn recorded_and_unusual_entries_are_read() {
 
 #[tokio::test(start_paused = true)]
 async fn value_missing_in_the_log_has_no_author() {
-    let mut world = AttributionScenario::new(worlds::seed());
+    let mut world = AttributionScenario::new(scenarios::seed());
     let live = world.sandbox.live(&account());
     let empty = world.log();
     for (name, told) in attributions(&empty, &live) {

@@ -270,7 +270,7 @@ fn races(older: &[&str], lag: usize) -> impl FnOnce(&Sandbox, Router) -> Router 
                 && let (_, lag @ 1.., Some(list)) = &mut *state
             {
                 *lag -= 1;
-                return Reaction::Answer(success(list.clone()));
+                return Reaction::TestResponse(success(list.clone()));
             }
             Reaction::Pass
         })
@@ -323,7 +323,7 @@ async fn own_duplicate_stays_if_the_older_one_is_not_as_active_as_declared() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn own_duplicate_stays_if_somebody_changed_it() {
+async fn own_duplicate_stays_if_a_user_changed_it() {
     let changed = |sandbox: &Sandbox, router| {
         let raced = races(&["sales r1"], 0)(sandbox, router);
         let sandbox = sandbox.clone();
@@ -411,7 +411,7 @@ async fn failed_operation_stops_its_dependents_only() {
         react(router, move |method, path| {
             let is_holder = method == Method::PUT && path.ends_with(&id(1).to_string());
             match is_holder && refusing.load(Ordering::Relaxed) {
-                true => Reaction::Answer(failure(400, 1000, "not today")),
+                true => Reaction::TestResponse(failure(400, 1000, "not today")),
                 false => Reaction::Pass,
             }
         })
@@ -604,7 +604,7 @@ async fn behavior_missing_from_a_read_is_not_left_out_of_the_write() {
                 }
                 let mut behaviors = sandbox.live(&account()).behaviors;
                 behaviors.remove(&BehaviorKey::new("dlp"));
-                Reaction::Answer(success(json!({ "behaviors": behaviors })))
+                Reaction::TestResponse(success(json!({ "behaviors": behaviors })))
             })
         });
         let applied = world.apply().await;
@@ -784,7 +784,7 @@ async fn settings_of_an_unlisted_integration_deleted_in_vain_are_printed() {
     let (wanted, before) = (desired(&["sales: old r1"]), live(&["sales r1", "old r2"]));
     let world = World::behind(wanted, before, Settings::default(), |_, router| {
         react(router, |method, _| match *method {
-            Method::PUT => Reaction::Answer(failure(400, 1000, "not today")),
+            Method::PUT => Reaction::TestResponse(failure(400, 1000, "not today")),
             _ => Reaction::Pass,
         })
     });

@@ -91,7 +91,7 @@ fn document(text: &str) -> serde_json::Value {
 }
 
 #[test]
-fn nothing_is_printed_if_every_format_goes_to_a_file() {
+fn output_is_empty_if_every_format_goes_to_a_file() {
     let server = SandboxServer::start(Settings::default());
     let workplace = TestDir::with(&server);
     workplace.write("riskform.yaml", FILE);
@@ -367,7 +367,7 @@ fn validate_checks_standard_input() {
 }
 
 #[test]
-fn what_to_do_next_is_said_to_a_person() {
+fn next_steps_are_printed_only_on_a_terminal() {
     let mut workplace = TestDir::new();
     workplace.set("CI", "");
     workplace.write("riskform.yaml", FILE);

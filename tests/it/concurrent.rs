@@ -114,7 +114,7 @@ unlisted: { integrations: keep }
 ";
 
 #[test]
-fn integration_created_by_a_user_meanwhile_stays() {
+fn integration_created_by_a_user_during_the_run_stays() {
     for (moment, code, left) in [
         // The user's one is older, so the run deletes its own.
         (RaceWindow::BeforeThePost, 0, 1),

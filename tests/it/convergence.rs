@@ -20,10 +20,10 @@ use riskform::plan::{
 };
 use riskform::sandbox::Sandbox;
 
+use crate::scenarios::{ApiVariant, Scenario, for_each_api_variant, planned, unguarded, worlds};
 use crate::support::account;
 use crate::support::layers::{ReceivedRequest, RequestLog};
 use crate::support::world::{PATIENCE, apply_plan, client, in_paused_time};
-use crate::worlds::{ApiVariant, Scenario, for_each_api_variant, planned, unguarded, worlds};
 
 /// Cases for each of the 192 combinations of unknown API behavior.
 const WORLDS_EACH: u32 = 2;

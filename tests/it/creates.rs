@@ -33,7 +33,7 @@ fn live_tenants(world: &World) -> Vec<String> {
 }
 
 /// Every create fails. At the first one, another client creates an integration with the same tenant.
-fn same_tenant_created_meanwhile() -> Vec<FaultRule> {
+fn same_tenant_created_during_the_run() -> Vec<FaultRule> {
     let theirs = ExternalChange::CreateIntegration(notation::live(1, "one theirs").fields);
     vec![
         FaultRule::on(Method::POST, Fault::CloseBefore),
@@ -42,7 +42,7 @@ fn same_tenant_created_meanwhile() -> Vec<FaultRule> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lost_response_creates_once_or_deletes_nothing() {
+async fn lost_response_creates_once_or_sends_no_delete() {
     const ONE: &[&str] = &["one.test"];
     const BOTH: &[&str] = &["old.test", "one.test"];
     const OLD: &[&str] = &["old.test"];
@@ -102,7 +102,7 @@ async fn lost_response_creates_once_or_deletes_nothing() {
         ),
         // Another client created one for the same tenant at the same time: the origin is unknown.
         (
-            same_tenant_created_meanwhile(),
+            same_tenant_created_during_the_run(),
             ["unknown", "not attempted"],
             BOTH,
             1,
@@ -130,7 +130,7 @@ async fn lost_response_creates_once_or_deletes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn new_integration_of_the_tenant_stops_the_create() {
-    let rules = same_tenant_created_meanwhile();
+    let rules = same_tenant_created_during_the_run();
     let world = create("one: one r1", "old old", Settings::default(), rules);
     let applied = world.apply().await;
     let failure = applied.first_failure().unwrap().to_string();

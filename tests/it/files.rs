@@ -187,7 +187,7 @@ fn export_plans_empty_in_each_form() {
 }
 
 #[test]
-fn export_splits_into_a_fleet_and_overwrites_nothing() {
+fn export_splits_into_a_fleet_and_keeps_existing_files() {
     let server = SandboxServer::start(Settings::default());
     let workplace = TestDir::with(&server);
     let accounts = [

@@ -9,7 +9,7 @@
 )]
 
 mod api;
-mod api_conduct;
+mod api_retries;
 mod attribution;
 mod audit;
 
@@ -24,9 +24,10 @@ mod doctor;
 mod entries;
 mod environment;
 
+mod attribution_output;
+mod crash_recovery;
 mod files;
 mod get;
-mod killed;
 mod notify;
 mod output;
 mod plan_and_apply;
@@ -35,9 +36,11 @@ mod readme;
 mod refusals;
 mod report;
 mod reset;
+mod rollback;
 mod runner_commands;
 mod sandbox;
 mod saved_plans;
+mod scenarios;
 mod screens;
 mod shell;
 mod simulation;
@@ -46,10 +49,7 @@ mod support;
 mod terminal;
 mod untrusted;
 mod use_graph;
-mod way_back;
-mod who;
 mod wildcard;
-mod worlds;
 
 // The line notation of accounts is shared with the planner's own tests.
 pub(crate) use riskform::model;

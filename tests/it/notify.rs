@@ -169,7 +169,7 @@ async fn slack_gets_text_without_a_signature() {
 }
 
 #[tokio::test]
-async fn a_fault_of_the_server_is_tried_again_twice_and_nothing_else_is() {
+async fn only_server_errors_are_retried_twice() {
     let table: [(&[u16], usize, &str); 5] = [
         (&[500, 503, 200], 3, ""),
         (&[500, 502, 503], 3, "it answered 503 Service Unavailable"),
@@ -288,7 +288,7 @@ async fn drift_tells_who_is_named_by_flags_or_else_by_the_environment() {
 }
 
 #[tokio::test]
-async fn who_can_not_be_told_is_a_warning_and_no_url_is_ever_shown() {
+async fn failed_notification_is_a_warning_without_the_url() {
     let refusing = Server::answering(&[404]).await;
     let url = format!("http://{}/canary?canary", refusing.address);
     let run = drift(&[], &["--notify", &url, "-vv"]).await;
@@ -332,7 +332,7 @@ fn at_home(state: &str) -> TestDir {
 }
 
 #[tokio::test]
-async fn the_same_drift_is_told_once_and_its_end_once() {
+async fn same_drift_is_sent_once_and_its_end_once() {
     let server = Server::answering(&[200]).await;
     let url = format!("http://{}/canary", server.address);
     let workplace = at_home("state");
@@ -345,11 +345,11 @@ async fn the_same_drift_is_told_once_and_its_end_once() {
     assert_eq!(server.outcomes(), ["\"drift\""]);
 
     // The state file is private and contains no URL and no drift.
-    let folder = workplace.path("state/riskform");
+    let directory = workplace.path("state/riskform");
     let mode =
         |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&folder), 0o700);
-    for entry in std::fs::read_dir(&folder).unwrap() {
+    assert_eq!(mode(&directory), 0o700);
+    for entry in std::fs::read_dir(&directory).unwrap() {
         let path = entry.unwrap().path();
         assert_eq!(mode(&path), 0o600);
         let kept = std::fs::read_to_string(&path).unwrap();
@@ -414,8 +414,8 @@ async fn damaged_state_is_replaced() {
     let url = format!("http://{}/canary", server.address);
     let workplace = at_home("state");
     drift_in(&workplace, &["--notify", &url]).await;
-    let folder = workplace.path("state/riskform");
-    let state = std::fs::read_dir(&folder)
+    let directory = workplace.path("state/riskform");
+    let state = std::fs::read_dir(&directory)
         .unwrap()
         .next()
         .unwrap()
@@ -459,7 +459,7 @@ async fn a_comma_between_urls_is_an_error() {
 }
 
 #[tokio::test]
-async fn what_nobody_heard_is_told_by_the_next_run() {
+async fn failed_notification_is_sent_by_the_next_run() {
     let server = Server::answering(&[404, 200]).await;
     let url = format!("http://{}/canary", server.address);
     let workplace = at_home("state");
@@ -470,7 +470,7 @@ async fn what_nobody_heard_is_told_by_the_next_run() {
 }
 
 #[tokio::test]
-async fn where_nothing_can_be_kept_every_run_tells_and_says_why() {
+async fn without_a_state_directory_every_run_notifies_with_a_warning() {
     let server = Server::answering(&[200]).await;
     let url = format!("http://{}/canary", server.address);
     let link = |workplace: &TestDir| {

@@ -368,7 +368,7 @@ fn rollback_file_of_another_run_is_never_replaced() {
 fn run_without_a_write_leaves_no_rollback_file() {
     let server = SandboxServer::reacting(|method, _| match *method {
         Method::GET => Reaction::Pass,
-        _ => Reaction::Answer(answer(400, "")),
+        _ => Reaction::TestResponse(answer(400, "")),
     });
     let directory = TestDir::with_file(&server, QUICKSTART);
     let files = || fs::read_dir(directory.path(".")).unwrap().count();

@@ -20,7 +20,7 @@ fn quickstart() -> (SandboxServer, TestDir) {
 }
 
 #[test]
-fn plan_reads_and_apply_writes_until_nothing_is_left() {
+fn plan_only_reads_and_apply_converges() {
     let (server, workplace) = quickstart();
     let plan = workplace.line("plan --detailed-exitcode").exits(2).stdout;
     // Two reads; a level changes, so policies, applications and groups as well.
@@ -62,7 +62,7 @@ fn sandbox_in_the_process_is_kept_between_runs() {
 }
 
 #[test]
-fn all_mistakes_are_reported_and_nothing_is_sent() {
+fn all_errors_of_a_file_are_reported_before_any_request() {
     let mistakes = include_str!("../fixtures/config/invalid/twelve-mistakes.yaml");
     let server = SandboxServer::start(Settings::default());
     let run = TestDir::with_file(&server, mistakes).run(&APPLY).exits(1);
@@ -288,7 +288,7 @@ fn identity_provider_is_found_by_its_name() {
 }
 
 #[test]
-fn variables_and_provider_are_shown_beside_their_values() {
+fn variables_and_provider_are_shown_next_to_their_values() {
     let server = SandboxServer::start(Settings::default());
     server.edit(|account| account.integrations.clear());
     let mut workplace = TestDir::with_file(

@@ -143,8 +143,8 @@ fn unreadable_list_is_a_note_and_blocks_under_the_guard() {
         let server =
             SandboxServer::reacting(move |_, path| match (path.ends_with(list), readable) {
                 (false, _) => Reaction::Pass,
-                (true, true) => Reaction::Answer(recorded_error("403-10000")),
-                (true, false) => Reaction::Answer(answer(
+                (true, true) => Reaction::TestResponse(recorded_error("403-10000")),
+                (true, false) => Reaction::TestResponse(answer(
                     200,
                     r#"{"success":true,"result":{"hush":"secret"}}"#,
                 )),
@@ -201,7 +201,7 @@ fn saved_plan_holds_its_context_and_deny_reads_it_again() {
     let denied = Arc::clone(&unreadable);
     let server = SandboxServer::reacting(move |_, path| {
         match denied.load(Ordering::SeqCst) && path.contains("/access/policies") {
-            true => Reaction::Answer(recorded_error("403-10000")),
+            true => Reaction::TestResponse(recorded_error("403-10000")),
             false => Reaction::Pass,
         }
     });

@@ -20,7 +20,7 @@ fn constant(status: u16, body: String) -> SandboxServer {
         for (name, value) in [("cf-ray", RAY), ("retry-after", "86400")] {
             response.headers_mut().insert(name, value.parse().unwrap());
         }
-        Reaction::Answer(response)
+        Reaction::TestResponse(response)
     })
 }
 

@@ -151,7 +151,7 @@ fn a_refusal_that_holds_for_all_ends_the_run() {
 }
 
 #[test]
-fn nothing_is_written_unless_everybody_is_found_and_somebody_agrees() {
+fn reset_writes_only_if_each_user_is_found_and_approved() {
     let (server, workplace) = three_users("write,pii");
     workplace.write("list", "ann@example.com\nann\n");
     for (arguments, code) in [
@@ -166,7 +166,7 @@ fn nothing_is_written_unless_everybody_is_found_and_somebody_agrees() {
                 ANN,
                 "--auto-approve",
                 "--audit-log",
-                "no/such/folder",
+                "no/such/directory",
             ],
             1,
         ),

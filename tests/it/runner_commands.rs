@@ -8,10 +8,10 @@ use riskform::model::integration::ReferenceId;
 use riskform::sandbox::{RECORDED_ACCOUNT, Settings};
 use serde_json::{Value, json};
 
+use crate::attribution_output::{entry, log};
 use crate::get::{put_users, user};
 use crate::report::hostile::outside_of_code;
 use crate::support::{Run, SandboxServer, TestDir};
-use crate::who::{entry, log};
 
 const ANN: &str = "0a000000-0000-4000-8000-000000000001";
 /// Also markup, mentions, and controls of terminals and of the direction of text.

@@ -147,7 +147,7 @@ fn tamper_with_plan(workplace: &TestDir, change: impl Fn(&mut Value)) {
 
 /// An attacker can recompute the digest, so the file holds inputs only, and nothing in it is trusted.
 #[test]
-fn tampered_saved_plan_sends_nothing() {
+fn tampered_saved_plan_sends_no_request() {
     let (server, mut workplace) = served(&[("one.yaml", QUICKSTART), ("two.yaml", &unplannable())]);
     workplace.set("GH_TOKEN", DEFAULT_TOKEN);
     workplace.line("plan . --out plan.json").exits(1);

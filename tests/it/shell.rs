@@ -19,7 +19,7 @@ fn every_shell_gets_completions() {
 }
 
 /// Checks that a shell completes a typed text after Tab.
-fn tab(shell: &str, folder: &Path, typed: &str, wanted: &str) {
+fn tab(shell: &str, directory: &Path, typed: &str, wanted: &str) {
     let program = Path::new(env!("CARGO_BIN_EXE_riskform"));
     let inherited = std::env::var_os("PATH").unwrap();
     let path = std::iter::once(program.parent().unwrap().to_owned())
@@ -38,10 +38,10 @@ fn tab(shell: &str, folder: &Path, typed: &str, wanted: &str) {
     let mut command = Command::new(shell);
     command
         .args(arguments)
-        .current_dir(folder)
+        .current_dir(directory)
         .env_clear()
         .env("PATH", std::env::join_paths(path).unwrap())
-        .env("HOME", folder)
+        .env("HOME", directory)
         .env("TERM", "xterm");
     let mut session = rexpect::session::spawn_command(command, Some(20_000)).unwrap();
     session.send_line(setup).unwrap();
@@ -79,7 +79,7 @@ fn tab_completes_commands_and_flags() {
 }
 
 #[test]
-fn the_version_is_told_to_scripts() {
+fn version_is_printed_for_scripts() {
     let workplace = TestDir::new();
     let run = workplace.line("version --format json");
     let version: serde_json::Value = run.json();

@@ -42,7 +42,7 @@ fn refused(status: u16) -> Reaction {
     let mut response = failure(status, 1, "not now");
     let wait = HeaderValue::from_static("600");
     response.headers_mut().insert("retry-after", wait);
-    Reaction::Answer(response)
+    Reaction::TestResponse(response)
 }
 
 /// Serves a sandbox that treats requests as the function says, and reports those that it does not pass.
@@ -216,7 +216,7 @@ fn a_stop_lets_the_calls_in_flight_finish_and_a_second_one_ends_at_once() {
 }
 
 #[test]
-fn whoever_only_reads_ends_at_once_with_the_signals_code() {
+fn reading_command_ends_immediately_with_the_code_of_the_signal() {
     let account = RECORDED_ACCOUNT;
     for (arguments, name, code) in [
         (&["plan", "--format", "json"][..], "-TERM", 143),

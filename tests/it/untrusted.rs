@@ -27,7 +27,7 @@ fn attacked(server: &SandboxServer) -> TestDir {
     workplace
 }
 
-fn assert_nothing_shown(what: &str, run: &Run) {
+fn assert_no_secret_shown(what: &str, run: &Run) {
     let shown = format!("{}\n{}", run.stdout, run.stderr);
     assert!(!shown.contains("very-private"), "{what}:\n{shown}");
 }
@@ -68,7 +68,7 @@ fn files_read_no_variables_and_files_of_their_choice() {
         }
         for command in ["validate", "plan", "drift", "apply", "destroy", "fmt"] {
             let run = workplace.run(&[command, "repo/riskform.yaml"]);
-            assert_nothing_shown(attack, &run);
+            assert_no_secret_shown(attack, &run);
             // fmt formats files with invalid values.
             if command != "fmt" {
                 assert_eq!(run.code, 1, "{attack}: {command}\n{}", run.stderr);

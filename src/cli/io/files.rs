@@ -383,8 +383,8 @@ mod tests {
 
     #[test]
     fn a_file_is_replaced_as_a_whole_with_the_mode_that_is_asked_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
         let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
         assert_eq!(said(put(&path, "one", FileMode::ReplacePrivate)), "written");
         assert_eq!(mode(), 0o600);
@@ -403,13 +403,16 @@ mod tests {
             "written"
         );
         assert_eq!(mode(), 0o600);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]
     fn a_link_is_refused_and_what_it_leads_to_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        let directory = tempfile::tempdir().unwrap();
+        let (target, link) = (
+            directory.path().join("target"),
+            directory.path().join("link"),
+        );
         fs::write(&target, "kept").unwrap();
         symlink(&target, &link).unwrap();
         let expected = format!(
@@ -427,8 +430,8 @@ mod tests {
 
     #[test]
     fn a_pipe_gets_what_is_written_and_stays_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let (pipe, link) = (folder.path().join("pipe"), folder.path().join("link"));
+        let directory = tempfile::tempdir().unwrap();
+        let (pipe, link) = (directory.path().join("pipe"), directory.path().join("link"));
         assert!(node(&pipe, &["p"]));
         symlink(&pipe, &link).unwrap();
         for path in [&pipe, &link] {
@@ -444,8 +447,8 @@ mod tests {
 
     #[test]
     fn a_device_stays_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let (device, link) = (folder.path().join("null"), folder.path().join("link"));
+        let directory = tempfile::tempdir().unwrap();
+        let (device, link) = (directory.path().join("null"), directory.path().join("link"));
         // Without root, link to the real device.
         let device = if node(&device, &["c", "1", "3"]) {
             device
@@ -464,8 +467,8 @@ mod tests {
 
     #[test]
     fn an_open_file_is_written_to_where_its_number_says() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("open");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("open");
         fs::write(&path, "before\n").unwrap();
         let open = OpenOptions::new().append(true).open(&path).unwrap();
         let number = std::os::fd::AsRawFd::as_raw_fd(&open);
@@ -479,15 +482,15 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_written_is_said_without_a_temporary_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let missing = folder.path().join("missing");
+    fn write_error_names_the_target_not_the_temporary_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let missing = directory.path().join("missing");
         let table = [
             (
                 missing.join("file"),
                 format!("directory {} does not exist", missing.display()),
             ),
-            (folder.path().to_owned(), "it is a directory".to_owned()),
+            (directory.path().to_owned(), "it is a directory".to_owned()),
             ("/proc/riskform".into(), "entity not found".to_owned()),
         ];
         for (path, why) in table {
@@ -498,8 +501,8 @@ mod tests {
 
     #[test]
     fn lines_go_to_a_file_of_ones_own_only() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
         for line in ["one\n", "two\n"] {
             AppendTarget::open(&path).unwrap().write(line).unwrap();
         }
@@ -517,8 +520,8 @@ mod tests {
 
     #[test]
     fn partial_line_is_ended_before_the_next() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
         for (before, after) in [
             ("", "one\ntwo\n"),
             ("cut", "cut\none\ntwo\n"),
@@ -534,11 +537,11 @@ mod tests {
     }
 
     #[test]
-    fn unfinished_output_leaves_nothing_and_new_output_replaces_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("back.yaml");
+    fn unfinished_output_is_removed_and_new_output_never_overwrites() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("back.yaml");
         drop(OutputFile::create(&path, FileMode::NewPrivate).unwrap());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
         let late = OutputFile::create(&path, FileMode::NewPrivate).unwrap();
         let first = OutputFile::create(&path, FileMode::NewPrivate).unwrap();
         assert_eq!(said(first.finish("first")), "written");
@@ -548,13 +551,13 @@ mod tests {
         assert_eq!(said(again.map(drop)), exists);
         assert_eq!(fs::read_to_string(&path).unwrap(), "first");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]
     fn one_file_is_not_two_files_of_a_run() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
         fs::create_dir(at("sub")).unwrap();
         for name in ["input", "output"] {
             fs::write(at(name), "").unwrap();
@@ -580,8 +583,8 @@ mod tests {
 
     #[test]
     fn reading_is_bounded() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sparse");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sparse");
         let file = File::create(&path).unwrap();
         file.set_len(MAX_FILE_BYTES + 1).unwrap();
         let error = read_file(&path, MAX_FILE_BYTES, "cannot read sparse").unwrap_err();

@@ -91,8 +91,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn lock_is_waited_for_at_most_ten_seconds() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = folder.path().join("riskform");
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("riskform");
         let state = Some(&*state);
         let mut first = StateFile::lock(state, "told.json").await.unwrap();
         assert_eq!(first.read::<String>(), None);

@@ -125,7 +125,7 @@ fn destroy_leaves_what_only_a_star_covers() {
 }
 
 #[test]
-fn what_is_not_managed_must_be_offered_as_well() {
+fn unmanaged_behavior_must_be_offered_by_the_account() {
     let mut file = desired(&[]);
     declare(&mut file, &["* true -", "ipm null"]);
     let error = plan(

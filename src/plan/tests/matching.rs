@@ -46,7 +46,7 @@ fn entries_are_matched_in_three_passes() {
 }
 
 #[test]
-fn what_cannot_come_true_is_refused_with_names() {
+fn impossible_desired_state_is_rejected_with_names() {
     let table: &[(&[&str], &[&str], &str)] = &[
         (
             &["x: a"],

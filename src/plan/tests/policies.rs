@@ -360,7 +360,7 @@ fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
             Some(words) => {
                 let refusal = refusal.unwrap();
                 assert!(refusal.reason.contains(words), "{}", refusal.reason);
-                assert_eq!(refusal.way_past.as_deref(), Some("--allow-policies"));
+                assert_eq!(refusal.override_flag.as_deref(), Some("--allow-policies"));
             }
         }
         let mut options = Options::default();
@@ -370,7 +370,7 @@ fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
             policies: GuardMode::Deny,
             ..Limits::default()
         });
-        let by_limits = refused(&file, &options).map(|refusal| refusal.way_past);
+        let by_limits = refused(&file, &options).map(|refusal| refusal.override_flag);
         assert_eq!(by_limits, expected.as_ref().map(|_| None), "{declared:?}");
     }
 }

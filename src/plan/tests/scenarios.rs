@@ -332,11 +332,11 @@ fn identity_outlasts_what_happens_to_a_file() {
 }
 
 #[test]
-fn the_way_back_deletes_what_was_made_and_makes_what_was_deleted() {
-    let mut way_back = desired(&[]);
-    way_back.unlisted.integrations = UnlistedPolicy::Delete;
+fn rollback_deletes_created_and_creates_deleted_integrations() {
+    let mut rollback = desired(&[]);
+    rollback.unlisted.integrations = UnlistedPolicy::Delete;
     let live = account(&["a ~x1"]);
-    let plan = planned(&way_back, &live);
+    let plan = planned(&rollback, &live);
     assert_eq!(lines(&plan), ["1 DELETE 1"]);
     let wave = plan.operations[0].wave;
     assert_eq!(wave, Wave::Cleanup);
@@ -357,7 +357,7 @@ fn a_file_copied_to_another_account_is_a_stranger_there() {
 }
 
 #[test]
-fn the_elder_of_exact_twins_is_the_entrys() {
+fn oldest_exact_duplicate_belongs_to_the_entry() {
     let table: &[(&[&str], &[&str], Result<u128, &str>)] = &[
         (&["x: a"], &["a ~x1", "a ~x1"], Ok(2)),
         (&["x: b"], &["a ~x1", "a ~x1"], Ok(2)),
@@ -600,7 +600,7 @@ fn destroy_names_what_its_entries_would_fit_next() {
 
 /// With `unlisted: delete`, what is unlisted goes last, and apart; what stands in an entry's way goes with the entries.
 #[test]
-fn what_is_unlisted_goes_in_a_wave_of_its_own() {
+fn unlisted_integrations_are_deleted_in_a_separate_wave() {
     let mut file = desired(&["x: b r1", "n: c"]);
     file.unlisted.integrations = UnlistedPolicy::Delete;
     file.behaviors
@@ -624,7 +624,7 @@ fn what_is_unlisted_goes_in_a_wave_of_its_own() {
 }
 
 #[test]
-fn two_entries_share_a_key_only_where_they_can_be_told_apart() {
+fn two_entries_share_a_key_only_if_other_keys_differ() {
     let told_apart = "different values of reference_id";
     let declare = "set it in both and pin each with `id:`";
     let table: &[(&[&str], &[&str], Option<&str>)] = &[

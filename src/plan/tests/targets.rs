@@ -61,7 +61,7 @@ fn a_change_that_needs_an_untargeted_one_is_refused() {
 }
 
 #[test]
-fn a_glob_that_names_nothing_is_told_from_the_id_of_a_listed_integration() {
+fn unmatched_glob_and_id_of_a_listed_integration_have_separate_messages() {
     let plan = planned(&desired(&["x: a"]), &account(&["a", "b"]));
     let table = [
         ("integration.x", GlobMatch::Matched),

@@ -264,7 +264,7 @@ fn failed_context_makes_checks_unknown() {
 /// Runs an audit with a fixed response for paths that contain a text.
 fn audited_where(route: &'static str, answer: fn() -> Response) -> Run {
     let server = SandboxServer::reacting(move |_, path| match path.contains(route) {
-        true => Reaction::Answer(answer()),
+        true => Reaction::TestResponse(answer()),
         false => Reaction::Pass,
     });
     let workplace = TestDir::with_file(&server, FILE);

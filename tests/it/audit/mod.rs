@@ -90,14 +90,14 @@ integrations:
 
 impl World {
     pub fn planned(&self) -> AccountPlan {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("riskform.yaml");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("riskform.yaml");
         std::fs::write(&path, &self.file).unwrap();
         let desired = load_file(&path, TODAY).unwrap();
         // The directory differs between runs.
         let desired = serde_json::to_string(&desired).unwrap();
-        let folder = folder.path().display().to_string();
-        let desired = desired.replace(&format!("{folder}/"), "");
+        let directory = directory.path().display().to_string();
+        let desired = desired.replace(&format!("{directory}/"), "");
         let live = LiveAccount::new(
             serde_json::from_value(self.behaviors.clone()).unwrap(),
             serde_json::from_value(self.integrations.clone()).unwrap(),

@@ -7,7 +7,7 @@ use riskform::plan::{Action, Options};
 use serde_json::Value;
 
 use super::{examples, load_paths};
-use crate::worlds::planned;
+use crate::scenarios::planned;
 
 #[test]
 fn examples_load_without_warnings_and_name_their_schema() {

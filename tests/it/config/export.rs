@@ -16,7 +16,7 @@ use riskform::plan::Options;
 use uuid::Uuid;
 
 use super::{Fleet, declared};
-use crate::worlds::planned;
+use crate::scenarios::planned;
 
 fn account_id() -> AccountId {
     "0a000000000000000000000000000000".parse().unwrap()

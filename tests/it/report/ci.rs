@@ -101,9 +101,9 @@ fn gitlab_gets_variables() {
 #[test]
 fn failed_write_to_ci_is_a_warning() {
     let (_server, mut workplace) = serve(FILE);
-    workplace.set("GITHUB_OUTPUT", "no/such/folder");
+    workplace.set("GITHUB_OUTPUT", "no/such/directory");
     let run = workplace.line("plan --ci").exits(0);
-    assert_snapshot!(run.stderr, @r###"warning: cannot write no/such/folder: No such file or directory (os error 2)"###);
+    assert_snapshot!(run.stderr, @r###"warning: cannot write no/such/directory: No such file or directory (os error 2)"###);
 }
 
 const MISTAKES: &str = "version: 1

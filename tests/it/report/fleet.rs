@@ -22,8 +22,8 @@ fn a_fleet_of_200_of_which_three_fail_reports_all_200() {
             .into_iter()
             .find(|number| path.contains(&id(*number)))
         {
-            Some(17) => Reaction::Answer(failure(401, 10_000, "Authentication error")),
-            Some(42) => Reaction::Answer(failure(500, 1, "internal error")),
+            Some(17) => Reaction::TestResponse(failure(401, 10_000, "Authentication error")),
+            Some(42) => Reaction::TestResponse(failure(500, 1, "internal error")),
             Some(_) => Reaction::Wait(Duration::from_secs(3_600)),
             None => Reaction::Pass,
         }

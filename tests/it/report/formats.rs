@@ -131,7 +131,7 @@ fn drift_as_sarif_points_to_the_lines_that_declare_it() {
 }
 
 #[test]
-fn a_page_holds_all_it_needs_and_runs_nothing() {
+fn page_is_self_contained_and_has_no_script() {
     for page in [drift_as(OutputFormat::Html), plan_as(OutputFormat::Html)] {
         for absent in [
             "<script",

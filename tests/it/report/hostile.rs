@@ -133,7 +133,7 @@ fn markdown_stays_markdown_of_ours() {
 }
 
 #[test]
-fn pages_escape_whatever_they_show() {
+fn pages_escape_every_text() {
     let plan = evil_plan();
     for page in [
         shown(&plan, OutputFormat::Html),

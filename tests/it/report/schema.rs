@@ -24,7 +24,7 @@ fn schema_command_prints_the_committed_schemas() {
 }
 
 #[test]
-fn what_is_printed_is_what_the_schemas_say() {
+fn printed_documents_match_their_schemas() {
     let server = SandboxServer::start(Settings::default());
     let workplace = TestDir::with(&server);
     workplace.write(

@@ -144,8 +144,8 @@ fn terminated_sandbox_terminates_its_command() {
 
 #[test]
 fn killed_sandbox_keeps_its_data() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("accounts.json");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("accounts.json");
     let data = ["--data", path.to_str().unwrap()];
     let served = SandboxProcess::start(&data);
     let integration = "integrations/4cfe8442-664b-4915-acd4-b39cd65c4314";

@@ -22,13 +22,13 @@ struct Client {
     headers: Vec<(&'static str, String)>,
 }
 
-struct Answer {
+struct TestResponse {
     status: u16,
     headers: HeaderMap,
     body: Value,
 }
 
-impl Answer {
+impl TestResponse {
     #[track_caller]
     fn result(&self) -> &Value {
         assert_eq!(self.status, 200, "{:#}", self.body);
@@ -73,7 +73,7 @@ impl Client {
         self
     }
 
-    async fn send(&self, method: Method, path: &str, body: Value) -> Answer {
+    async fn send(&self, method: Method, path: &str, body: Value) -> TestResponse {
         let body = if body.is_null() {
             String::new()
         } else {
@@ -82,7 +82,7 @@ impl Client {
         self.send_text(method, path, body).await
     }
 
-    async fn send_text(&self, method: Method, path: &str, body: String) -> Answer {
+    async fn send_text(&self, method: Method, path: &str, body: String) -> TestResponse {
         let answer = self.send_unchecked(method.clone(), path, body).await;
         let status = StatusCode::from_u16(answer.status).unwrap();
         self.openapi.check(&method, path, status, &answer.body);
@@ -112,7 +112,7 @@ impl Client {
     }
 
     /// Sends a request whose response is not in the document.
-    async fn send_unchecked(&self, method: Method, path: &str, body: String) -> Answer {
+    async fn send_unchecked(&self, method: Method, path: &str, body: String) -> TestResponse {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{BASE_PATH}{path}"));
@@ -123,19 +123,19 @@ impl Client {
         let response = self.sandbox.router().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Answer {
+        TestResponse {
             status: parts.status.as_u16(),
             headers: parts.headers,
             body: serde_json::from_slice(&body).unwrap_or_default(),
         }
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    async fn get(&self, path: &str) -> TestResponse {
         self.send(Method::GET, path, Value::Null).await
     }
 
     /// Creates an integration of a tenant with additional fields.
-    async fn create(&self, tenant_url: &str, fields: Value) -> Answer {
+    async fn create(&self, tenant_url: &str, fields: Value) -> TestResponse {
         let mut body = json!({ "integration_type": "Okta", "tenant_url": tenant_url });
         body.as_object_mut()
             .unwrap()

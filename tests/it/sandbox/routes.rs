@@ -85,7 +85,7 @@ async fn statuses(client: &Client) -> Vec<u16> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rejected_body_names_each_member_and_changes_nothing() {
+async fn rejected_body_names_each_member_and_keeps_the_resource() {
     let (put, post) = (Method::PUT, Method::POST);
     let table: [(&Method, &str, &str, &[&str]); 7] = [
         (&put, "behaviors", "{", &[""]),

@@ -20,9 +20,9 @@ async fn create(client: &Client, tenant_url: &str) -> Value {
 }
 
 #[tokio::test]
-async fn what_was_written_survives_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("new/sandbox.json");
+async fn writes_survive_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new/sandbox.json");
     let client = Client::of(open(&path).unwrap());
     let first = create(&client, "https://one.okta.com").await;
     let before = client.sandbox.account(&account());
@@ -40,9 +40,9 @@ async fn what_was_written_survives_a_restart() {
 }
 
 #[tokio::test]
-async fn reading_and_being_refused_writes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("sandbox.json");
+async fn reads_and_rejected_requests_keep_the_file_unchanged() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sandbox.json");
     let client = Client::of(open(&path).unwrap());
     client.get(&scoring("behaviors")).await;
     client
@@ -53,8 +53,8 @@ async fn reading_and_being_refused_writes_nothing() {
 
 #[tokio::test]
 async fn every_answered_change_is_on_disk_and_the_file_is_whole_at_any_moment() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("sandbox.json");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sandbox.json");
     let client = Client::of(open(&path).unwrap());
     let creating = async {
         for n in 0..50 {
@@ -76,7 +76,7 @@ async fn every_answered_change_is_on_disk_and_the_file_is_whole_at_any_moment() 
         }
     };
     tokio::join!(creating, resetting);
-    let mut names: Vec<_> = fs::read_dir(folder.path())
+    let mut names: Vec<_> = fs::read_dir(directory.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
@@ -103,8 +103,8 @@ fn a_file_that_is_no_sandbox_is_left_alone() {
         ),
     ];
     for (text, expected) in cases {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sandbox.json");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sandbox.json");
         fs::write(&path, text).unwrap();
         let error = open(&path).unwrap_err().to_string();
         assert!(
@@ -121,12 +121,12 @@ fn links_are_refused_and_their_targets_left_alone() {
     const SECRET: &str = "credentials: secret\n";
     for linked in ["sandbox.json", "sandbox.json.lock"] {
         for exists in [true, false] {
-            let folder = tempfile::tempdir().unwrap();
-            let target = folder.path().join("target");
+            let directory = tempfile::tempdir().unwrap();
+            let target = directory.path().join("target");
             if exists {
                 fs::write(&target, SECRET).unwrap();
             }
-            let place = folder.path().join(".riskform");
+            let place = directory.path().join(".riskform");
             fs::create_dir(&place).unwrap();
             symlink(&target, place.join(linked)).unwrap();
             let error = open(&place.join("sandbox.json")).unwrap_err().to_string();
@@ -142,7 +142,7 @@ fn links_are_refused_and_their_targets_left_alone() {
 }
 
 #[test]
-fn a_linked_folder_of_the_checkout_is_refused_by_the_program() {
+fn a_linked_directory_of_the_checkout_is_refused_by_the_program() {
     let workplace = TestDir::new();
     let elsewhere = tempfile::tempdir().unwrap();
     symlink(elsewhere.path(), workplace.path(".riskform")).unwrap();
@@ -155,9 +155,9 @@ fn a_linked_folder_of_the_checkout_is_refused_by_the_program() {
 /// An existing lock file is not truncated, because it may be another file.
 #[test]
 fn the_lock_is_not_emptied() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("sandbox.json");
-    let lock = folder.path().join("sandbox.json.lock");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sandbox.json");
+    let lock = directory.path().join("sandbox.json.lock");
     fs::write(&lock, "somebody's").unwrap();
     drop(open(&path).unwrap());
     assert_eq!(fs::read_to_string(&lock).unwrap(), "somebody's");
@@ -165,8 +165,8 @@ fn the_lock_is_not_emptied() {
 
 #[tokio::test]
 async fn change_that_is_not_stored_is_not_made() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("gone/sandbox.json");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("gone/sandbox.json");
     let client = Client::of(open(&path).unwrap());
     let integrations = scoring("integrations");
     let body = json!({ "integration_type": "Okta", "tenant_url": "https://one.okta.com" });

@@ -3,8 +3,8 @@
 //!
 //! `RISKFORM_WORLDS` sets the number of accounts, `RISKFORM_SEED` the seed.
 
-mod mishaps;
-mod passage;
+mod faults;
+mod proxy;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,12 +19,12 @@ use riskform::plan::{AccountPlan, Action, Note, NoteKind, OperationKind, Wave, d
 use riskform::sandbox::{AcceptedReferences, Sandbox, Settings};
 use serde_json::Value;
 
+use crate::scenarios::{ApiVariant, Scenario, for_each_api_variant, planned, unguarded, worlds};
 use crate::support::account;
 use crate::support::faults::{ExternalChange, Fault};
 use crate::support::world::{PATIENCE, apply_observed, client, in_paused_time};
-use crate::worlds::{ApiVariant, Scenario, for_each_api_variant, planned, unguarded, worlds};
-use mishaps::{Mishaps, StopAt, mishaps};
-use passage::{BehaviorsWritten, RecordingProxy, pause};
+use faults::{Faults, StopAt, faults};
+use proxy::{BehaviorsWritten, RecordingProxy, pause};
 use tokio::time::sleep;
 
 /// Accounts for each of the 192 combinations of unknown API behavior.
@@ -41,9 +41,9 @@ fn applied_again_every_world_ends_as_declared() {
     let tally = RefCell::new(Counts::default());
     for_each_api_variant(
         WORLDS_EACH,
-        |unknowns| (worlds(unknowns), mishaps()),
-        |(world, mishaps), unknowns| {
-            let found = simulate(&world, unknowns, &mishaps)?;
+        |unknowns| (worlds(unknowns), faults()),
+        |(world, faults), unknowns| {
+            let found = simulate(&world, unknowns, &faults)?;
             for (event, times) in found.0 {
                 tally.borrow_mut().count(event, times);
             }
@@ -104,10 +104,10 @@ impl Counts {
 fn simulate(
     world: &Scenario,
     unknowns: ApiVariant,
-    mishaps: &Mishaps,
+    faults: &Faults,
 ) -> Result<Counts, TestCaseError> {
     in_paused_time(async {
-        let mut simulation = Simulation::new(world, unknowns, mishaps);
+        let mut simulation = Simulation::new(world, unknowns, faults);
         simulation.tally.count("worlds", 1);
         simulation.run_until_it_succeeds().await?;
         Ok(simulation.tally)
@@ -121,7 +121,7 @@ struct Simulation<'a> {
     /// Whether the last plan contained a reference that the server rejects.
     unsendable: bool,
     sandbox: Sandbox,
-    passage: Arc<RecordingProxy>,
+    proxy: Arc<RecordingProxy>,
     stop: Option<StopAt>,
     /// Whether any run created a plan.
     planned: bool,
@@ -153,9 +153,9 @@ struct Reported {
 }
 
 impl<'a> Simulation<'a> {
-    fn new(world: &'a Scenario, unknowns: ApiVariant, mishaps: &Mishaps) -> Self {
+    fn new(world: &'a Scenario, unknowns: ApiVariant, faults: &Faults) -> Self {
         let settings = Settings {
-            latency: mishaps.latency,
+            latency: faults.latency,
             ..unknowns.settings()
         };
         let sandbox = unknowns.sandbox(&world.live, settings);
@@ -163,9 +163,9 @@ impl<'a> Simulation<'a> {
             world,
             unknowns,
             unsendable: false,
-            passage: RecordingProxy::new(&sandbox, mishaps),
+            proxy: RecordingProxy::new(&sandbox, faults),
             sandbox,
-            stop: mishaps.stop,
+            stop: faults.stop,
             planned: false,
             cut_short: false,
             reported: BTreeSet::new(),
@@ -178,7 +178,7 @@ impl<'a> Simulation<'a> {
         let mut calm = 0;
         for number in 0.. {
             if number == TROUBLED_RUNS {
-                self.passage.calm_down();
+                self.proxy.calm_down();
                 // The stop after the first request is a fault and ends with the other faults.
                 self.stop = None;
             }
@@ -227,12 +227,12 @@ impl<'a> Simulation<'a> {
     /// Reads, plans and applies, like one start of the program.
     async fn run_once(&mut self) -> Result<End, TestCaseError> {
         self.tally.count("runs", 1);
-        let passage = Arc::clone(&self.passage);
+        let proxy = Arc::clone(&self.proxy);
         let mut told = Reported::default();
         let mut planned = None;
-        let connection = client(Transport::in_process(passage.service(), PATIENCE));
+        let connection = client(Transport::in_process(proxy.service(), PATIENCE));
         let stop = connection.cancellation().clone();
-        passage.begin(stop.clone(), self.stop);
+        proxy.begin(stop.clone(), self.stop);
         let stop_later = async {
             if let Some(StopAt::After(wait)) = self.stop {
                 sleep(wait).await;
@@ -244,11 +244,11 @@ impl<'a> Simulation<'a> {
         let changes = self.foreign_changes();
         let end = tokio::select! {
             biased;
-            () = passage.killed() => None,
+            () = proxy.killed() => None,
             () = stop_later => unreachable!("it has no end"),
             end = self.read_plan_apply(&connection, &mut told, &mut planned) => Some(end),
         };
-        let seen = passage.take_run();
+        let seen = proxy.take_run();
         prop_assert_eq!(
             &seen.after_the_stop,
             &Vec::<String>::new(),
@@ -331,7 +331,7 @@ impl<'a> Simulation<'a> {
         for (kind, id) in &told.deleted {
             if *kind == WriteKind::RemoveDuplicate {
                 prop_assert!(told.named.contains(id), "{} was taken back", id);
-                prop_assert!(!self.passage.injector.created_externally().contains(id));
+                prop_assert!(!self.proxy.injector.created_externally().contains(id));
                 self.tally.count("own duplicates deleted", 1);
             } else {
                 prop_assert!(announced.contains(id), "{} was deleted", id);
@@ -384,7 +384,7 @@ impl<'a> Simulation<'a> {
     fn check_end(&self) -> Result<(), TestCaseError> {
         let live = self.sandbox.live(&account());
         let now: BTreeSet<IntegrationId> = live.integrations.iter().map(|live| live.id).collect();
-        let others = self.passage.injector.created_externally();
+        let others = self.proxy.injector.created_externally();
         let others_delete =
             self.met_change(|change| matches!(change, ExternalChange::DeleteIntegration { .. }));
         let before = self.world.live.integrations.iter().map(|live| live.id);
@@ -441,7 +441,7 @@ impl<'a> Simulation<'a> {
     }
 
     fn met_change(&self, is: impl Fn(&ExternalChange) -> bool) -> bool {
-        let met = self.passage.injector.injected();
+        let met = self.proxy.injector.injected();
         met.iter()
             .any(|met| matches!(&met.fault, Fault::Change(change) if is(change)))
     }
@@ -451,7 +451,7 @@ impl<'a> Simulation<'a> {
     }
 
     fn foreign_changes(&self) -> usize {
-        let met = self.passage.injector.injected();
+        let met = self.proxy.injector.injected();
         met.iter()
             .filter(|met| matches!(met.fault, Fault::Change(_)))
             .count()
@@ -494,7 +494,7 @@ impl<'a> Simulation<'a> {
     fn tally_mishaps(&mut self) {
         let changes = self.foreign_changes();
         self.tally.count("external changes", changes);
-        let met = self.passage.injector.injected().len();
+        let met = self.proxy.injector.injected().len();
         self.tally.count("faults", met - changes);
     }
 }

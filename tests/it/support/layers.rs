@@ -68,7 +68,7 @@ pub enum Reaction {
     /// The sandbox answers.
     Pass,
     /// This is the response, and the sandbox does not see the request.
-    Answer(Response),
+    TestResponse(Response),
     /// The sandbox answers after this time.
     Wait(Duration),
 }
@@ -85,7 +85,7 @@ pub fn react(
         async move {
             match reaction {
                 Reaction::Pass => next.run(request).await,
-                Reaction::Answer(response) => response,
+                Reaction::TestResponse(response) => response,
                 Reaction::Wait(time) => {
                     tokio::time::sleep(time).await;
                     next.run(request).await
@@ -166,7 +166,7 @@ pub fn change_json(
 /// Answers each request to a path that contains the text with a recorded error.
 pub fn reject(router: Router, path: &'static str, error: &'static str) -> Router {
     react(router, move |_, requested| match requested.contains(path) {
-        true => Reaction::Answer(recorded_error(error)),
+        true => Reaction::TestResponse(recorded_error(error)),
         false => Reaction::Pass,
     })
 }

@@ -21,7 +21,7 @@ const RECORDED: &str = "4cfe8442-664b-4915-acd4-b39cd65c4314";
 
 /// An empty directory to run the program in.
 pub struct TestDir {
-    folder: TempDir,
+    directory: TempDir,
     variables: Vec<(String, String)>,
 }
 
@@ -35,7 +35,7 @@ pub struct Run {
 impl TestDir {
     pub fn new() -> Self {
         TestDir {
-            folder: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir().unwrap(),
             variables: Vec::new(),
         }
     }
@@ -61,13 +61,13 @@ impl TestDir {
 
     /// Writes a file and returns its name.
     pub fn write(&self, name: &str, content: &str) -> PathBuf {
-        fs::write(self.folder.path().join(name), content).unwrap();
+        fs::write(self.directory.path().join(name), content).unwrap();
         name.into()
     }
 
     /// Returns the path of a file.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     /// Reads a file.
@@ -79,7 +79,7 @@ impl TestDir {
         let mut command = Command::new(env!("CARGO_BIN_EXE_riskform"));
         command
             .args(arguments)
-            .current_dir(self.folder.path())
+            .current_dir(self.directory.path())
             .env_clear()
             // Not a terminal, so there are no next steps.
             .env("CI", "true")
@@ -97,7 +97,7 @@ impl TestDir {
             .args(["-c", script, "sh"])
             .arg(program.get_program())
             .args(program.get_args())
-            .current_dir(self.folder.path())
+            .current_dir(self.directory.path())
             .env_clear()
             .envs(environment.filter_map(|(name, value)| Some((name, value?))))
             .stdin(Stdio::null());

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::faults::{FaultInjector, FaultRule};
 use super::layers::RequestLog;
 use super::{account, notation};
-use crate::worlds::{TODAY, unguarded};
+use crate::scenarios::{TODAY, unguarded};
 
 /// Timeout of requests, in paused time.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tower::{Service, ServiceExt};
 
-use super::mishaps::{Mishaps, Moment, Side, StopAt};
+use super::faults::{Faults, Moment, Side, StopAt};
 use crate::support::account;
 use crate::support::faults::{FaultInjector, InjectedFault};
 
@@ -59,15 +59,15 @@ pub struct RecordedRun {
 }
 
 impl RecordingProxy {
-    pub fn new(sandbox: &Sandbox, mishaps: &Mishaps) -> Arc<Self> {
+    pub fn new(sandbox: &Sandbox, faults: &Faults) -> Arc<Self> {
         Arc::new(RecordingProxy {
             sandbox: sandbox.clone(),
             replica: Sandbox::in_memory(sandbox.settings().clone()),
-            injector: FaultInjector::new(sandbox, mishaps.script.clone()),
-            lag: mishaps.lag,
+            injector: FaultInjector::new(sandbox, faults.script.clone()),
+            lag: faults.lag,
             killed: Notify::new(),
             seen: Mutex::new(Seen {
-                kill: mishaps.kill,
+                kill: faults.kill,
                 requests: 0,
                 history: vec![(Instant::now(), sandbox.account(&account()))],
                 run: RecordedRun::default(),
@@ -115,10 +115,10 @@ impl RecordingProxy {
     + Send
     + Sync
     + 'static {
-        let passage = Arc::clone(self);
+        let proxy = Arc::clone(self);
         tower::service_fn(move |request| {
-            let passage = Arc::clone(&passage);
-            async move { passage.exchange(request).await }
+            let proxy = Arc::clone(&proxy);
+            async move { proxy.exchange(request).await }
         })
     }
 

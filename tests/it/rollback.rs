@@ -12,18 +12,18 @@ use riskform::model::account::{DesiredAccount, LiveAccount};
 use riskform::model::field::{Field, Fields};
 use riskform::plan::{Action, Guard, Options, describe};
 
+use crate::scenarios::{
+    ApiVariant, Scenario, TODAY, for_each_api_variant, planned, unguarded, worlds,
+};
 use crate::support::account;
 use crate::support::json::load_file;
 use crate::support::world::{PATIENCE, apply_plan, client, in_paused_time};
-use crate::worlds::{
-    ApiVariant, Scenario, TODAY, for_each_api_variant, planned, unguarded, worlds,
-};
 
 /// Cases for each of the 192 combinations of unknown API behavior.
 const WORLDS_EACH: u32 = 1;
 
 #[test]
-fn what_was_saved_leads_back() {
+fn saved_previous_state_restores_the_account() {
     let tally = RefCell::new(BTreeMap::<Way, usize>::new());
     for_each_api_variant(WORLDS_EACH, worlds, |world, unknowns| {
         let way = in_paused_time(there_and_back(&world, unknowns))?;
@@ -116,8 +116,8 @@ async fn there_and_back(world: &Scenario, unknowns: ApiVariant) -> Result<Way, T
 }
 
 fn load_text(yaml: &str) -> Result<DesiredAccount, TestCaseError> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("previous.yaml");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("previous.yaml");
     fs::write(&path, yaml).unwrap();
     load_file(&path, TODAY).map_err(|problems| TestCaseError::fail(format!("{problems}\n{yaml}")))
 }

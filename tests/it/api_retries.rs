@@ -31,11 +31,11 @@ enum ScriptedResponse {
     Refuse,
     Close,
     Hang,
-    Answer(u16, &'static str, &'static str),
+    TestResponse(u16, &'static str, &'static str),
 }
 
-const OK: ScriptedResponse = ScriptedResponse::Answer(200, "x-nothing", "to say");
-const FAULT: ScriptedResponse = ScriptedResponse::Answer(500, "x-nothing", "to say");
+const OK: ScriptedResponse = ScriptedResponse::TestResponse(200, "x-nothing", "to say");
+const FAULT: ScriptedResponse = ScriptedResponse::TestResponse(500, "x-nothing", "to say");
 
 fn respond(status: u16) -> axum::http::response::Builder {
     Response::builder().status(status)
@@ -72,7 +72,7 @@ fn scripted(script: &[ScriptedResponse]) -> Scripted {
                 ScriptedResponse::Refuse => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
                 ScriptedResponse::Close => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
                 ScriptedResponse::Hang => std::future::pending().await,
-                ScriptedResponse::Answer(status, name, value) => Ok(respond(status)
+                ScriptedResponse::TestResponse(status, name, value) => Ok(respond(status)
                     .header(name, value)
                     .body(body(status))
                     .unwrap()),
@@ -152,9 +152,9 @@ async fn ask(client: &Client, ask: Ask) -> Result<(), ApiError> {
 
 #[tokio::test(start_paused = true)]
 async fn only_safe_requests_are_retried() {
-    const LIMITED: ScriptedResponse = ScriptedResponse::Answer(429, "retry-after", "3");
-    const GONE: ScriptedResponse = ScriptedResponse::Answer(404, "x-nothing", "to say");
-    const FORBIDDEN: ScriptedResponse = ScriptedResponse::Answer(403, "x-nothing", "to say");
+    const LIMITED: ScriptedResponse = ScriptedResponse::TestResponse(429, "retry-after", "3");
+    const GONE: ScriptedResponse = ScriptedResponse::TestResponse(404, "x-nothing", "to say");
+    const FORBIDDEN: ScriptedResponse = ScriptedResponse::TestResponse(403, "x-nothing", "to say");
     use Ask::{Create, Delete, Read, Reset, Update, WriteBehaviors};
     use ScriptedResponse::{Close, Hang, Refuse};
     for (asked, script, requests, ends_well) in [
@@ -212,11 +212,11 @@ async fn retries_are_reported_with_their_reason() {
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_obeyed_up_to_a_maximum() {
-    const SECONDS: ScriptedResponse = ScriptedResponse::Answer(503, "retry-after", "120");
-    const LIMITED: ScriptedResponse = ScriptedResponse::Answer(429, "retry-after", "300");
-    const TOO_LONG: ScriptedResponse = ScriptedResponse::Answer(429, "retry-after", "86400");
+    const SECONDS: ScriptedResponse = ScriptedResponse::TestResponse(503, "retry-after", "120");
+    const LIMITED: ScriptedResponse = ScriptedResponse::TestResponse(429, "retry-after", "300");
+    const TOO_LONG: ScriptedResponse = ScriptedResponse::TestResponse(429, "retry-after", "86400");
     const PAST: ScriptedResponse =
-        ScriptedResponse::Answer(429, "retry-after", "Sun, 22 Nov 2020 10:00:00 GMT");
+        ScriptedResponse::TestResponse(429, "retry-after", "Sun, 22 Nov 2020 10:00:00 GMT");
     for (act, waits) in [
         (SECONDS, Some(120)),
         (LIMITED, Some(300)),
@@ -232,22 +232,22 @@ async fn retry_after_is_obeyed_up_to_a_maximum() {
 }
 
 const DAY: ScriptedResponse =
-    ScriptedResponse::Answer(200, "ratelimit", r#""default";r=0;t=86400"#);
+    ScriptedResponse::TestResponse(200, "ratelimit", r#""default";r=0;t=86400"#);
 
 /// Responses, the seconds at which the requests of two reads are sent, and the reads that succeed.
 #[tokio::test(start_paused = true)]
 async fn server_waits_are_honored_up_to_ten_minutes() {
-    const UNSAID: ScriptedResponse = ScriptedResponse::Answer(429, "x-nothing", "to say");
-    const GARBLED: ScriptedResponse = ScriptedResponse::Answer(429, "retry-after", "soon");
-    const MINUTES: ScriptedResponse = ScriptedResponse::Answer(429, "retry-after", "250");
-    const ELEVEN: ScriptedResponse = ScriptedResponse::Answer(429, "retry-after", "660");
+    const UNSAID: ScriptedResponse = ScriptedResponse::TestResponse(429, "x-nothing", "to say");
+    const GARBLED: ScriptedResponse = ScriptedResponse::TestResponse(429, "retry-after", "soon");
+    const MINUTES: ScriptedResponse = ScriptedResponse::TestResponse(429, "retry-after", "250");
+    const ELEVEN: ScriptedResponse = ScriptedResponse::TestResponse(429, "retry-after", "660");
     const HUGE: ScriptedResponse =
-        ScriptedResponse::Answer(429, "retry-after", "99999999999999999999999999");
-    const BUSY: ScriptedResponse = ScriptedResponse::Answer(503, "retry-after", "601");
+        ScriptedResponse::TestResponse(429, "retry-after", "99999999999999999999999999");
+    const BUSY: ScriptedResponse = ScriptedResponse::TestResponse(503, "retry-after", "601");
     const LEFT: ScriptedResponse =
-        ScriptedResponse::Answer(200, "ratelimit", r#""default";r=1;t=43200"#);
+        ScriptedResponse::TestResponse(200, "ratelimit", r#""default";r=1;t=43200"#);
     const USED_UP: ScriptedResponse =
-        ScriptedResponse::Answer(200, "ratelimit", r#""a";r=5;t=9, "default";r=0;t=30"#);
+        ScriptedResponse::TestResponse(200, "ratelimit", r#""a";r=5;t=9, "default";r=0;t=30"#);
     for (script, seconds, succeeds) in [
         (&[UNSAID][..], &[0, 30, 30][..], [true, true]),
         (&[GARBLED, OK, UNSAID], &[0, 30, 30, 60], [true, true]),
@@ -299,7 +299,7 @@ async fn rate_limit_pauses_all_requests_and_is_reported_once() {
         OK,
         OK,
         OK,
-        ScriptedResponse::Answer(429, "retry-after", "60"),
+        ScriptedResponse::TestResponse(429, "retry-after", "60"),
         OK,
     ]);
     let mut calls = JoinSet::new();

@@ -16,7 +16,7 @@ use crate::support::faults::{Execution, ExternalChange, Fault, FaultRule, FaultS
 
 /// Faults of one account.
 #[derive(Clone, Debug)]
-pub struct Mishaps {
+pub struct Faults {
     pub script: FaultScript,
     /// Response time; half of it before the change.
     pub latency: Duration,
@@ -49,7 +49,7 @@ pub enum Side {
 
 /// A third of the accounts has no external changes, a third has some, and a third has lagging reads. The last third has no external
 /// changes, because lagging reads would hide them.
-pub fn mishaps() -> impl Strategy<Value = Mishaps> {
+pub fn faults() -> impl Strategy<Value = Faults> {
     let seconds = |table: &'static [u64]| select(table).prop_map(Duration::from_millis);
     let quiet = (vec(fault(), 0..5), Just(Duration::ZERO));
     let shared = (
@@ -66,7 +66,7 @@ pub fn mishaps() -> impl Strategy<Value = Mishaps> {
         option::weighted(0.2, moment()),
         option::weighted(0.2, stop()),
     )
-        .prop_map(|((rules, lag), seed, latency, kill, stop)| Mishaps {
+        .prop_map(|((rules, lag), seed, latency, kill, stop)| Faults {
             script: FaultScript { seed, rules },
             latency,
             lag,
