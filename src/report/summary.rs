@@ -270,7 +270,8 @@ fn troubled_accounts(run: &Run) -> impl Iterator<Item = String> {
     let number = run.accounts.len();
     let failed = ["failed", "could not be read"][usize::from(is_apply)];
     let is_ambiguous = |one: &AccountPlan| one.problems.is_none() && !one.errors.is_empty();
-    let kinds: [(&str, fn(&AccountPlan) -> bool); 3] = [
+    type Filter = fn(&AccountPlan) -> bool;
+    let kinds: [(&str, Filter); 3] = [
         (failed, |one| one.error.is_some()),
         ("blocked by a guard", |one| !one.violations.is_empty()),
         ("ambiguous", is_ambiguous),

@@ -16,8 +16,10 @@ use super::notation;
 /// The date of the run.
 pub(super) const TODAY: Date = date(2026, 11, 22);
 
+type Difference = fn(usize, usize) -> usize;
+
 /// Differences between files and live account: a name, and the declared tenant of one of `count` integrations.
-pub(super) const DIFFERENCES: [(&str, fn(usize, usize) -> usize); 6] = [
+pub(super) const DIFFERENCES: [(&str, Difference); 6] = [
     ("unchanged", |index, _| index),
     ("one percent changed", |index, count| match index % 100 {
         0 => count + index,

@@ -209,7 +209,7 @@ async fn find_integration(
     let usage = |message: &str| CommandError::new(ErrorKind::Usage, message);
     if wanted.contains("://") {
         let url: Result<TenantUrl, _> = wanted.parse();
-        let url = url.map_err(|error| usage(&error.to_string()))?;
+        let url = url.map_err(usage)?;
         let mut found = reader.integrations(id).await?;
         found.retain(|integration| integration.fields.tenant_url() == Some(&url));
         return match found.as_slice() {
