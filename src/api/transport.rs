@@ -227,12 +227,11 @@ impl HttpTransport {
 /// Start of the HTTP client's message for a CONNECT that the proxy refused.
 const TUNNEL: &str = "tunnel error: ";
 
-/// Returns the certificates of the system's bundle, if it has one and no variable replaces it. The HTTP client would also read the directory
+/// Returns the certificates of the system's bundle, if it has one. The HTTP client would also read the directory
 /// that holds the same certificates in separate files, which takes longer than a request.
 #[cfg(target_os = "linux")]
 fn system_bundle() -> Vec<Certificate> {
-    let file = openssl_probe::probe().cert_file;
-    let Some(file) = file.filter(|_| !openssl_probe::has_ssl_cert_env_vars()) else {
+    let Some(file) = openssl_probe::probe().cert_file else {
         return Vec::new();
     };
     let found = rustls_native_certs::load_certs_from_paths(Some(&file), None);
@@ -269,7 +268,10 @@ fn build(settings: &NetworkSettings, base_url: &Uri) -> Result<Client, Transport
         builder = builder.proxy(proxy.client_proxy().map_err(TransportError::reqwest)?);
     }
     let added = settings.ca_certificates.iter().cloned();
-    let bundle = system_bundle();
+    let bundle = match settings.certificates_from {
+        Some(_variable) => Vec::new(),
+        None => system_bundle(),
+    };
     builder = match bundle.is_empty() {
         true => builder.tls_certs_merge(added),
         false => builder.tls_certs_only(bundle.into_iter().chain(added)),
