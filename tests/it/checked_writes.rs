@@ -1,5 +1,5 @@
-//! A write counts only if it took effect, and nothing is overwritten unseen: in-process and in paused time, with servers that misbehave and
-//! accounts that change meanwhile.
+//! A write counts only if it took effect, and no unread change is overwritten. The tests run in-process and in paused time, with servers that
+//! misbehave and accounts that change during the run.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -551,7 +551,7 @@ async fn fields_changed_since_the_plan_decide_what_is_sent() {
     }
 }
 
-/// The integration to delete becomes an entry's, with or without a change of its own.
+/// The integration to delete becomes an entry's. The external edit changes it or has no effect.
 #[tokio::test(start_paused = true)]
 async fn delayed_delete_spares_an_integration_that_became_an_entrys() {
     for spare in ["spare r2", "sales r2"] {
@@ -617,7 +617,7 @@ async fn behavior_missing_from_a_read_is_not_left_out_of_the_write() {
 
 #[tokio::test(start_paused = true)]
 async fn target_is_read_again_after_a_long_wait() {
-    // The write of behaviors takes 20 s, and the integration changes meanwhile.
+    // The write of behaviors takes 20 s, and the integration changes during that time.
     let high = Some(RiskLevel::High);
     let desired = desired_behavior("dlp", None, high, &["sales: moved r1 on"]);
     let edit = ExternalChange::EditIntegration {
@@ -641,7 +641,7 @@ async fn target_is_read_again_after_a_long_wait() {
     assert!(!applied.is_complete() && applied.wrote_anything());
 }
 
-/// Another run created the integration after the plan. The server keeps references unique.
+/// The integration was created by another run after the plan. The server keeps references unique.
 #[tokio::test(start_paused = true)]
 async fn reference_taken_by_another_run_is_not_unknown_to_the_server() {
     let settings = || Settings {
@@ -650,7 +650,7 @@ async fn reference_taken_by_another_run_is_not_unknown_to_the_server() {
     };
     let wanted = || desired(&["sales: sales"]);
 
-    // Before the run's first read: it is taken.
+    // Created before the run's first read: the run uses it.
     let world = World::new(wanted(), live(&[]), settings(), vec![]);
     let plan = world.plan();
     world.replace(live(&["sales ~sales1"]));
@@ -747,7 +747,7 @@ async fn response_of_another_account_ends_all_writes() {
     }
 }
 
-/// The last read shows a value that somebody changed during the run, and that the plan did not change.
+/// The last read shows a value that another user changed during the run. The plan did not change it.
 #[tokio::test(start_paused = true)]
 async fn other_declared_value_that_differs_in_the_end_is_mentioned() {
     let mut desired = desired_behavior("dlp", None, Some(RiskLevel::Medium), &[]);
@@ -836,7 +836,7 @@ fn audit_log_continues_on_a_new_line_after_a_partial_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn empty_response_to_a_delete_is_read_back() {
+async fn empty_response_to_a_delete_is_verified() {
     let (desired, old) = (desired(&[]), live(&["old r1"]));
     let world = World::behind(desired, old, Settings::default(), |_, router| {
         after(router, Method::DELETE, |_| {

@@ -259,7 +259,7 @@ fn errors_point_to_what_was_meant() {
 }
 
 #[test]
-fn init_writes_the_live_account_or_an_example_and_overwrites_nothing() {
+fn init_writes_live_account_or_example_without_overwriting() {
     let server = SandboxServer::start(Settings::default());
     let workplace = TestDir::with(&server);
     let run = workplace.line("init --account-id f037e56e89293a057740de681ac9abbe");
@@ -360,8 +360,12 @@ fn validate_checks_standard_input() {
     1 account, 1 error
     ");
     // Unrelated files are not shown, and files outside of the directory are not read.
-    let foreign = through(&workplace, &["validate", "-"], "machine: canary\n").exits(1);
-    assert!(!foreign.shown().contains("canary"), "{}", foreign.shown());
+    let unrelated = through(&workplace, &["validate", "-"], "machine: canary\n").exits(1);
+    assert!(
+        !unrelated.shown().contains("canary"),
+        "{}",
+        unrelated.shown()
+    );
     let outside = format!("extends: [../x.yaml]\n{FILE}");
     through(&workplace, &["validate", "-"], &outside).says("error[outside-root]");
 }

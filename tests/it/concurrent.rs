@@ -130,7 +130,7 @@ fn integration_created_by_a_user_during_the_run_stays() {
         let workplace = TestDir::with_file(&server, ONE);
         let run = workplace.line("apply --auto-approve").exits(code);
         let now = ids(&server.sandbox);
-        let persons = persons.get().expect("the person was there");
+        let persons = persons.get().expect("the user created an integration");
         assert!(now.contains(persons), "{moment:?}: it stays");
         assert_eq!(now.difference(&before).count(), left, "{moment:?}");
         assert_eq!(

@@ -452,7 +452,7 @@ async fn audit_log_is_read_newest_first() {
             .iter()
             .map(|entry| entry.author.entry_id.as_deref().unwrap().parse().unwrap())
             .collect();
-        assert!(ids.is_sorted_by(|newer, elder| newer > elder), "{ids:?}");
+        assert!(ids.is_sorted_by(|newer, older| newer > older), "{ids:?}");
         assert_eq!(requests.requests().len(), 3);
         let direct = sandbox.account(&account()).audit_log;
         let direct = direct.iter().rev().filter_map(|item| {

@@ -39,16 +39,16 @@ fn plan_apply_plan_again_is_empty() {
         planned,
         refused,
         operations,
-        parked,
+        placeholders,
         unsendable,
     } = tally.into_inner();
     println!(
-        "{planned} planned, {refused} refused, {unsendable} unsendable, {operations} operations, {parked} parked"
+        "{planned} planned, {refused} refused, {unsendable} unsendable, {operations} operations, {placeholders} with placeholders"
     );
     assert!(planned > refused + unsendable && operations > planned);
     // Rare.
     let many = planned + refused + unsendable >= 1_536;
-    assert!(!many || (parked > 0 && unsendable > 0));
+    assert!(!many || (placeholders > 0 && unsendable > 0));
 }
 
 #[derive(Default)]
@@ -56,7 +56,7 @@ struct Tally {
     planned: usize,
     refused: usize,
     operations: usize,
-    parked: usize,
+    placeholders: usize,
     /// Planned with a reference that the server rejects.
     unsendable: usize,
 }
@@ -66,7 +66,7 @@ impl Tally {
         self.planned += other.planned;
         self.refused += other.refused;
         self.operations += other.operations;
-        self.parked += other.parked;
+        self.placeholders += other.placeholders;
         self.unsendable += other.unsendable;
     }
 }
@@ -123,7 +123,7 @@ async fn assert_converges(world: &Scenario, unknowns: ApiVariant) -> Result<Tall
         planned: 1,
         refused: 0,
         operations: planned.operations.len(),
-        parked: planned
+        placeholders: planned
             .operations
             .iter()
             .filter(|operation| {

@@ -41,7 +41,7 @@ fn killed_at_any_boundary_the_next_run_finishes_the_job() {
     workplace.line("apply --auto-approve").exits(0);
     assert_eq!(server.writes(), OPERATIONS);
     let requests = server.requests().len();
-    let expected = settled(&server.sandbox);
+    let expected = final_state(&server.sandbox);
     assert_eq!(expected.integrations.len(), 5);
 
     for request in 0..requests {
@@ -60,7 +60,7 @@ fn killed_at_any_boundary_the_next_run_finishes_the_job() {
             assert_eq!(child.wait().unwrap().code(), None, "{case}: it was killed");
 
             workplace.line("apply --auto-approve").exits(0);
-            assert_eq!(settled(&server.sandbox), expected, "{case}");
+            assert_eq!(final_state(&server.sandbox), expected, "{case}");
         }
     }
     println!(
@@ -95,7 +95,7 @@ fn prepare(until: Option<(usize, Side)>) -> (TestDir, SandboxServer, Receiver<()
 fn stop_at(
     until: Option<(usize, Side)>,
     router: Router,
-    tell: impl Fn() + Clone + Send + Sync + 'static,
+    notify_reached: impl Fn() + Clone + Send + Sync + 'static,
 ) -> Router {
     let count = Arc::new(Mutex::new(0));
     router.layer(from_fn(move |request: Request, next: Next| {
@@ -105,14 +105,14 @@ fn stop_at(
             *count - 1
         };
         let here = until.filter(|(request, _)| *request == number);
-        let tell = tell.clone();
+        let notify_reached = notify_reached.clone();
         async move {
             match here {
                 None => return next.run(request).await,
                 Some((_, Side::BeforeTheWork)) => {}
                 Some((_, Side::AfterTheWork)) => drop(next.run(request).await),
             }
-            tell();
+            notify_reached();
             std::future::pending().await
         }
     }))
@@ -132,7 +132,7 @@ struct FinalState {
     integrations: Vec<(Option<IntegrationId>, Fields)>,
 }
 
-fn settled(sandbox: &Sandbox) -> FinalState {
+fn final_state(sandbox: &Sandbox) -> FinalState {
     let before: Vec<IntegrationId> = live().integrations.iter().map(|live| live.id).collect();
     let now = sandbox.live(&account());
     let mut integrations: Vec<_> = now

@@ -154,7 +154,7 @@ async fn generated_reference_is_omitted_if_rejected() {
         unset_reference: UnsetReference::Random,
         ..Settings::default()
     };
-    // A generated reference is omitted with a note; a declared one is never omitted.
+    // A generated reference is omitted with a note. A declared reference is never omitted.
     let world = create("one: one", "old old", settings.clone(), vec![]);
     let applied = world.apply().await;
     assert!(applied.is_complete(), "{applied:?}");

@@ -186,7 +186,7 @@ fn ambiguous_entry_does_not_hide_the_account() {
 #[test]
 fn destroy_skips_ambiguous_entries() {
     let server = server(&[(ONE, "sales", PROVIDER), (TWO, "sales", OTHER)], &[]);
-    // Nothing else to destroy.
+    // The file has no other entries.
     let sales = "integrations: { sales: { tenant_url: https://sales.okta.com } }\n";
     workplace(&server, sales)
         .line("destroy --auto-approve")

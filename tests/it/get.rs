@@ -246,8 +246,8 @@ fn unknown_or_ambiguous_user_is_an_error() {
       0a000000-0000-4000-8000-000000000002  high, 1 event, the last at 2026-01-01T00:00:00Z
     "###);
     assert_eq!(several.code, 1);
-    let nobody = workplace.line("get user cay@example.com --format json");
-    let document: Value = nobody.json();
+    let unknown = workplace.line("get user cay@example.com --format json");
+    let document: Value = unknown.json();
     assert_eq!(document["error"]["kind"], "no_such_user");
     workplace.line("get user cay").exits(64);
     workplace.run(&["get", "user", CAY]).exits(1);

@@ -107,7 +107,7 @@ fn settings() -> Settings {
     }
 }
 
-async fn tell(server: &Server) -> Result<(), String> {
+async fn send(server: &Server) -> Result<(), String> {
     let result = notify(&server.target("http"), &MESSAGE, &settings()).await;
     assert!(!format!("{result:?}").contains("canary"), "{result:?}");
     result
@@ -116,7 +116,7 @@ async fn tell(server: &Server) -> Result<(), String> {
 #[tokio::test]
 async fn a_webhook_gets_signed_json_and_no_credentials() {
     let server = Server::answering(&[204]).await;
-    assert_eq!(tell(&server).await, Ok(()));
+    assert_eq!(send(&server).await, Ok(()));
 
     let received = server.received.lock().unwrap();
     let [
@@ -190,7 +190,7 @@ async fn only_server_errors_are_retried_twice() {
                 server.address
             )),
         };
-        assert_eq!(tell(&server).await, expected, "{statuses:?}");
+        assert_eq!(send(&server).await, expected, "{statuses:?}");
         assert_eq!(server.requests(), requests, "{statuses:?}");
     }
 }
@@ -198,7 +198,7 @@ async fn only_server_errors_are_retried_twice() {
 #[tokio::test]
 async fn a_short_rate_limit_is_waited_for() {
     let server = Server::answering(&[429, 200]).await;
-    assert_eq!(tell(&server).await, Ok(()));
+    assert_eq!(send(&server).await, Ok(()));
     assert_eq!(server.requests(), 2);
 
     let server = Server::answering(&[429]).await;
@@ -251,7 +251,7 @@ async fn drift_in(workplace: &TestDir, arguments: &[&str]) -> Run {
 }
 
 #[tokio::test]
-async fn drift_tells_who_is_named_by_flags_or_else_by_the_environment() {
+async fn drift_notifies_targets_of_flags_or_else_of_environment() {
     let flag = Server::answering(&[200]).await;
     let variable = Server::answering(&[200]).await;
     let urls = format!("http://{}/canary", variable.address);
@@ -499,10 +499,10 @@ async fn without_a_state_directory_every_run_notifies_with_a_warning() {
         }
         prepare(&workplace);
         for run in 1..=2 {
-            let told = drift_in(&workplace, &["--notify", &url]).await;
-            assert_eq!(told.code, 2);
-            told.says("warning: cannot save the notification state: ");
-            told.says(why);
+            let output = drift_in(&workplace, &["--notify", &url]).await;
+            assert_eq!(output.code, 2);
+            output.says("warning: cannot save the notification state: ");
+            output.says(why);
             assert_eq!(server.requests(), 3 * index + run);
         }
         // Not sent.

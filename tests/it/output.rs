@@ -344,7 +344,7 @@ fn report_keeps_the_mode_of_its_file() {
     assert_eq!(mode("drift.md"), mode("new"));
 }
 
-/// Another run writes the rollback file while this one reads the account.
+/// The rollback file is written by another run while this run reads the account.
 #[test]
 fn rollback_file_of_another_run_is_never_replaced() {
     let directory = Arc::new(std::sync::OnceLock::<TestDir>::new());

@@ -23,7 +23,7 @@ fn quickstart() -> (SandboxServer, TestDir) {
 fn plan_only_reads_and_apply_converges() {
     let (server, workplace) = quickstart();
     let plan = workplace.line("plan --detailed-exitcode").exits(2).stdout;
-    // Two reads; a level changes, so policies, applications and groups as well.
+    // Two reads. A level changes, so policies, applications and groups are read as well.
     assert_eq!((server.requests().len(), server.writes()), (2 + 3, 0));
     let applied = workplace.run(&APPLY).exits(0);
     // The table of the plan comes first, and the steps are on stderr.
@@ -119,7 +119,7 @@ fn apply_without_terminal_or_auto_approve_fails() {
     assert_eq!(server.writes(), 0);
 }
 
-/// "No answer" is shown only without a response. `creates` covers what follows each answer.
+/// "No answer" is shown only without a response. `creates` covers the behavior after each response.
 #[test]
 fn lost_create_is_reported_with_its_response() {
     let work = Execution::Done;

@@ -1,5 +1,5 @@
-//! Affected Access policies and identity providers, with the real program: requests, guards, and saved plans. `context` covers how the lists
-//! are read, and the planner's own tests what follows from them.
+//! Affected Access policies and identity providers, with the real program: requests, guards, and saved plans. `context` covers reading the
+//! lists, and the planner's tests cover their use.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

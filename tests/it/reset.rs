@@ -141,7 +141,7 @@ fn a_refusal_that_holds_for_all_ends_the_run() {
     Reset incomplete: 0 reset, 1 failed, 1 not attempted.
     ");
     assert_eq!(server.writes(), 1);
-    // By ID, no user needs to be read.
+    // A reset by ID reads no users.
     let (server, workplace) = three_users("write");
     workplace.run(&["reset", ANN, "--auto-approve"]).exits(0);
     assert_eq!(cleared(&server), "Ann");

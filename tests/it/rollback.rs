@@ -38,7 +38,7 @@ fn saved_previous_state_restores_the_account() {
 /// Result of a rollback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Way {
-    /// No change to roll back.
+    /// The plan failed or had no changes, so there is no change to roll back.
     NeverLeft,
     /// All settings are restored.
     Whole,

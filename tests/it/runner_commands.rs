@@ -1,6 +1,5 @@
-//! GitHub's runner obeys lines of a job's log that look like `::error::x` or hold `##[add-mask]e`. Names, references and levels from the API,
-//! policies, users of the audit log, and files and their names, hold such lines here, and no output of the real program does: each format, each
-//! command, each error.
+//! GitHub's runner executes lines of a job's log that look like `::error::x` or contain `##[add-mask]e`. These tests put such lines into values
+//! of the API, policies, the audit log, files and file names. No output of the real program may contain them, in any format, command or error.
 
 use riskform::model::behavior::BehaviorKey;
 use riskform::model::field::{Field, FieldValue};
@@ -27,7 +26,7 @@ integrations:
 unlisted: { behaviors: report }
 ";
 
-/// An account whose behaviors, integrations and users are named by somebody who knows the runner.
+/// Serves an account whose behaviors, integrations and users have names that contain runner commands.
 fn hostile() -> (SandboxServer, TestDir) {
     let server = SandboxServer::start(Settings::default());
     server.edit(|account| {
@@ -154,7 +153,7 @@ fn output_has_no_command_and_no_markup() {
     }
 }
 
-/// What a file's own command lines are for is kept: the annotations, and nothing else begins so.
+/// The only lines that start with `::` are the annotations of `--ci`.
 #[test]
 fn annotations_are_the_only_commands() {
     let (_server, workplace) = hostile();

@@ -45,20 +45,20 @@ fn refused(status: u16) -> Reaction {
     Reaction::TestResponse(response)
 }
 
-/// Serves a sandbox that treats requests as the function says, and reports those that it does not pass.
+/// Serves a sandbox that reacts to each request with `reaction`. Sends a message for each request that is not passed.
 fn served(
     reaction: impl Fn(&Method) -> Reaction + Clone + Send + Sync + 'static,
 ) -> (SandboxServer, TestDir, Receiver<()>) {
-    let (tell, told) = channel();
+    let (reached, reports) = channel();
     let server = SandboxServer::reacting(move |method, _| {
         let reaction = reaction(method);
         if !matches!(reaction, Reaction::Pass) {
-            tell.send(()).unwrap();
+            reached.send(()).unwrap();
         }
         reaction
     });
     let workplace = TestDir::with_file(&server, FILE);
-    (server, workplace, told)
+    (server, workplace, reports)
 }
 
 /// Starts an apply against a server that makes it wait, and reports the start of the wait.
@@ -71,7 +71,7 @@ fn waiting(wait: Wait) -> (SandboxServer, TestDir, Receiver<()>) {
             _ => Reaction::Pass,
         });
     }
-    let (tell, told) = channel();
+    let (reached, reports) = channel();
     let server = SandboxServer::behind(Settings::default(), |_, router| {
         after(router, Method::PUT, move |mut response| {
             for (name, value) in [
@@ -81,12 +81,12 @@ fn waiting(wait: Wait) -> (SandboxServer, TestDir, Receiver<()>) {
                 let value = HeaderValue::from_static(value);
                 response.headers_mut().insert(name, value);
             }
-            tell.send(()).unwrap();
+            reached.send(()).unwrap();
             response
         })
     });
     let workplace = TestDir::with_file(&server, FILE);
-    (server, workplace, told)
+    (server, workplace, reports)
 }
 
 fn spawn(mut command: Command) -> Child {
@@ -126,11 +126,11 @@ fn sigterm_ends_every_wait_of_an_apply_within_a_second() {
         (Wait::Budget, ["done", "not_attempted", "not_attempted"]),
         (Wait::LookingForCreated, ["done", "unknown", "unknown"]),
     ] {
-        let (server, workplace, told) = waiting(wait);
+        let (server, workplace, reports) = waiting(wait);
         let child = spawn(workplace.command(&APPLY));
-        told.recv_timeout(Duration::from_secs(60)).unwrap();
+        reports.recv_timeout(Duration::from_secs(60)).unwrap();
         if wait == Wait::LookingForCreated {
-            told.recv_timeout(Duration::from_secs(60)).unwrap();
+            reports.recv_timeout(Duration::from_secs(60)).unwrap();
         }
         a_moment();
         let writes = server.writes();
@@ -154,7 +154,7 @@ fn sigterm_ends_every_wait_of_an_apply_within_a_second() {
 #[test]
 fn sighup_ends_an_apply_with_a_report_unless_it_was_ignored() {
     for ignored in [false, true] {
-        let (_server, workplace, told) = served(|method| match *method {
+        let (_server, workplace, reports) = served(|method| match *method {
             Method::PUT => refused(429),
             _ => Reaction::Pass,
         });
@@ -162,7 +162,7 @@ fn sighup_ends_an_apply_with_a_report_unless_it_was_ignored() {
             true => workplace.shell("trap '' HUP; exec \"$@\"", &APPLY),
             false => workplace.command(&APPLY),
         });
-        told.recv_timeout(Duration::from_secs(60)).unwrap();
+        reports.recv_timeout(Duration::from_secs(60)).unwrap();
         a_moment();
         signal(&child, "-HUP");
         let name = if ignored {
@@ -185,14 +185,14 @@ fn sighup_ends_an_apply_with_a_report_unless_it_was_ignored() {
 #[test]
 fn a_stop_lets_the_calls_in_flight_finish_and_a_second_one_ends_at_once() {
     for twice in [false, true] {
-        let (_server, workplace, told) = served(|method| match *method {
+        let (_server, workplace, reports) = served(|method| match *method {
             Method::GET => Reaction::Pass,
             _ => Reaction::Wait(Duration::from_secs(2)),
         });
         let apply = "apply --auto-approve --format text --format markdown=report.md";
         let apply: Vec<&str> = apply.split(' ').collect();
         let child = spawn(workplace.command(&apply));
-        told.recv_timeout(Duration::from_secs(60)).unwrap();
+        reports.recv_timeout(Duration::from_secs(60)).unwrap();
         let (run, took) = if twice {
             signal(&child, "-INT");
             a_moment();
@@ -211,7 +211,7 @@ fn a_stop_lets_the_calls_in_flight_finish_and_a_second_one_ends_at_once() {
             run.says("2 not attempted");
             assert!(!run.stdout.contains("failed: PUT"), "{}", run.stdout);
         }
-        assert_eq!(told.try_iter().count(), 0);
+        assert_eq!(reports.try_iter().count(), 0);
     }
 }
 
@@ -225,9 +225,9 @@ fn reading_command_ends_immediately_with_the_code_of_the_signal() {
         (&["apply", "--auto-approve"], "-TERM", 143),
         (&["export", "--account-id", account], "-INT", 130),
     ] {
-        let (_server, workplace, told) = served(|_| Reaction::Wait(Duration::from_secs(3_600)));
+        let (_server, workplace, reports) = served(|_| Reaction::Wait(Duration::from_secs(3_600)));
         let child = spawn(workplace.command(arguments));
-        told.recv_timeout(Duration::from_secs(60)).unwrap();
+        reports.recv_timeout(Duration::from_secs(60)).unwrap();
         let (run, took) = stop(child, name);
         assert_eq!(run.code, code, "{arguments:?}: {}", run.stderr);
         assert!(took < Duration::from_secs(1), "{arguments:?}: {took:?}");

@@ -10,7 +10,7 @@ use regex::Regex;
 /// A module or item by its names from the root: `plan`, `change`.
 type ItemPath = Vec<String>;
 
-/// Paths that a file uses, and those that it re-exports.
+/// Paths that a file uses, and paths that it re-exports.
 #[derive(Default)]
 struct Uses {
     used: Vec<ItemPath>,

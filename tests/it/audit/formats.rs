@@ -225,7 +225,7 @@ fn sarif_points_to_declarations() {
     assert_eq!(
         fingerprints.len(),
         results.len(),
-        "each result is one of its own"
+        "each result has a unique fingerprint"
     );
     let invocation = &run["invocations"][0];
     assert_eq!(invocation["executionSuccessful"], false);

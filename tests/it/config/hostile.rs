@@ -217,7 +217,7 @@ fn random_harm_is_rejected_in_bounded_memory() {
         let workplace = TestDir::new();
         std::fs::create_dir_all(workplace.path("fleet")).unwrap();
         for at in 0..100 {
-            workplace.write(&format!("fleet/{at}.yaml"), &harm(&mut random));
+            workplace.write(&format!("fleet/{at}.yaml"), &damaged_file(&mut random));
         }
         // All allocations are in the data segment.
         let script = "ulimit -d 262144 && ulimit -t 60 && exec \"$0\" validate fleet";
@@ -233,12 +233,12 @@ fn random_harm_is_rejected_in_bounded_memory() {
 }
 
 /// A file of a shape that was slow or large before, of random size, sometimes damaged.
-fn harm(random: &mut fastrand::Rng) -> String {
+fn damaged_file(random: &mut fastrand::Rng) -> String {
     let size = 1 << random.u32(0..12);
     let many = |line: &dyn Fn(usize) -> String| -> String { (0..size).map(line).collect() };
     let list = |item: &str| vec![item; size.min(400)].join(", ");
     let text = "x".repeat(size);
-    let mut harm = match random.u8(0..12) {
+    let mut file = match random.u8(0..12) {
         0 => {
             let [x, a, b] = ["x", "*a", "*b"].map(list);
             format!("name: &a [{x}]\nextends: &b [{a}]\nguards: [{b}]\n")
@@ -255,13 +255,13 @@ fn harm(random: &mut fastrand::Rng) -> String {
         10 => "name: |\n".to_owned() + &many(&|at| format!("  {}\t{at}\n", "é".repeat(at % 80))),
         _ => format!("extends: [{}]\n", many(&|at| format!("{at}.yaml, "))),
     };
-    harm.insert_str(0, &format!("{TEST_ACCOUNT}key: 1\n"));
+    file.insert_str(0, &format!("{TEST_ACCOUNT}key: 1\n"));
     for _ in 0..random.usize(0..4) {
-        let at = harm.floor_char_boundary(random.usize(0..=harm.len()));
+        let at = file.floor_char_boundary(random.usize(0..=file.len()));
         let scraps: Vec<&str> = SCRAPS.split('¦').collect();
-        harm.insert_str(at, scraps[random.usize(0..scraps.len())]);
+        file.insert_str(at, scraps[random.usize(0..scraps.len())]);
     }
-    harm
+    file
 }
 
 /// Fragments of the language, so that random files get past the first character.

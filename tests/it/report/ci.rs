@@ -22,7 +22,7 @@ fn github_gets_appended_summary_and_outputs() {
     assert_eq!(
         workplace.read("output"),
         "earlier=1\n",
-        "without --ci nothing is written"
+        "no outputs without --ci"
     );
 
     let run = workplace.line("plan --ci --quiet --out saved.plan");
@@ -39,13 +39,13 @@ fn github_gets_appended_summary_and_outputs() {
         "exit_code=0",
     ] {
         assert!(
-            outputs.lines().any(|told| told == line),
+            outputs.lines().any(|output| output == line),
             "{line}: {outputs}"
         );
     }
     for start in ["live_weaker=", "digest=sha256:"] {
         assert!(
-            outputs.lines().any(|told| told.starts_with(start)),
+            outputs.lines().any(|output| output.starts_with(start)),
             "{start}: {outputs}"
         );
     }
@@ -72,7 +72,7 @@ fn github_gets_appended_summary_and_outputs() {
     assert_eq!(
         outputs.matches("has_changes=true\n").count(),
         3,
-        "what is unlisted is drift"
+        "unlisted resources are drift"
     );
 }
 
@@ -91,7 +91,7 @@ fn gitlab_gets_variables() {
         "RISKFORM_EXIT_CODE=2",
     ] {
         assert!(
-            variables.lines().any(|told| told == line),
+            variables.lines().any(|output| output == line),
             "{line}: {variables}"
         );
     }

@@ -50,7 +50,7 @@ fn no_drift_is_silent_with_quiet() {
     let json = workplace.line("drift -q --format json");
     assert!(
         json.stdout.contains("riskform.drift/1"),
-        "a document is owed all the same"
+        "the document is still printed"
     );
 }
 

@@ -45,7 +45,7 @@ fn evil_plan() -> Run {
     plan
 }
 
-/// Returns the drift of that account, changed by somebody with a malicious name.
+/// Returns the drift of an account, changed by a user with a malicious name.
 fn evil_drift() -> Run {
     let text = || Some(EVIL.to_owned());
     let author = Author {
@@ -94,7 +94,7 @@ pub(crate) fn outside_of_code(markdown: &str) -> String {
         assert!(!code.contains(['<', '>', '`', '@', '|', '*']), "{code}");
         outside = format!("{before}{after}");
     }
-    // A backtick ends inline code, whatever it contains.
+    // A backtick ends inline code, regardless of its content.
     let lines = outside.lines().map(|line| {
         assert_eq!(line.matches('`').count() % 2, 0, "{line}");
         line.split('`').step_by(2).collect::<String>() + "\n"
@@ -288,7 +288,7 @@ fn a_comment_is_cut_between_things_and_says_so() {
             .collect();
         plan
     };
-    // Uncut; many accounts cut; one account cut; one change larger than the limit.
+    // Uncut, many accounts cut, one account cut, and one change larger than the limit.
     for (count, length, cut) in [
         (10, 1, false),
         (500, 1, true),

@@ -84,7 +84,7 @@ async fn every_answered_change_is_on_disk_and_the_file_is_whole_at_any_moment() 
     assert_eq!(
         names,
         ["sandbox.json", "sandbox.json.lock"],
-        "nothing is left behind"
+        "no temporary file remains"
     );
 }
 

@@ -1,5 +1,5 @@
-//! Simulation of random accounts with random faults. Runs are repeated until one succeeds; then the account must be as declared, without
-//! duplicates, losses or unplanned changes. In-process and in paused time.
+//! Simulation of random accounts with random faults. Runs are repeated until one succeeds. Then the account must be as declared, without
+//! duplicates, losses or unplanned changes. The tests run in-process and in paused time.
 //!
 //! `RISKFORM_WORLDS` sets the number of accounts, `RISKFORM_SEED` the seed.
 
@@ -66,7 +66,7 @@ fn applied_again_every_world_ends_as_declared() {
     }
 }
 
-/// Counted events; each must occur in every simulation. The last six are too rare for a small one.
+/// Counted events. Each must occur in every simulation. The last six are too rare for a small one.
 const EVENTS: [&str; 19] = [
     "worlds",
     "refused from the start",
@@ -185,10 +185,10 @@ impl<'a> Simulation<'a> {
             if number >= TROUBLED_RUNS {
                 calm += 1;
             }
-            let changes = self.foreign_changes();
+            let changes = self.external_changes();
             let end = self.run_once().await?;
             // The run may not have seen concurrent external changes.
-            let alone = self.foreign_changes() == changes;
+            let alone = self.external_changes() == changes;
             match end {
                 End::Success if alone => break,
                 End::Unplannable(_) if !self.planned && !self.others_touched_integrations() => {
@@ -228,7 +228,7 @@ impl<'a> Simulation<'a> {
     async fn run_once(&mut self) -> Result<End, TestCaseError> {
         self.tally.count("runs", 1);
         let proxy = Arc::clone(&self.proxy);
-        let mut told = Reported::default();
+        let mut progress = Reported::default();
         let mut planned = None;
         let connection = client(Transport::in_process(proxy.service(), PATIENCE));
         let stop = connection.cancellation().clone();
@@ -241,12 +241,12 @@ impl<'a> Simulation<'a> {
             std::future::pending().await
         };
         let before = self.sandbox.live(&account());
-        let changes = self.foreign_changes();
+        let changes = self.external_changes();
         let end = tokio::select! {
             biased;
             () = proxy.killed() => None,
             () = stop_later => unreachable!("it has no end"),
-            end = self.read_plan_apply(&connection, &mut told, &mut planned) => Some(end),
+            end = self.read_plan_apply(&connection, &mut progress, &mut planned) => Some(end),
         };
         let seen = proxy.take_run();
         prop_assert_eq!(
@@ -264,20 +264,20 @@ impl<'a> Simulation<'a> {
         let stopped = stop.is_cancelled();
         self.cut_short |= stopped || end.is_none();
         if let (Some(Read::Applied(applied)), Some(planned)) = (&end, &planned) {
-            let alone = changes == self.foreign_changes();
-            let moved = alone && before != self.sandbox.live(&account());
-            check_applied(applied, planned, moved)?;
+            let alone = changes == self.external_changes();
+            let changed = alone && before != self.sandbox.live(&account());
+            check_applied(applied, planned, changed)?;
             self.tally.count("runs stopped", usize::from(stopped));
         }
         if let Some(planned) = &planned {
             self.planned = true;
             self.unsendable = self.unknowns.refuses(planned);
-            self.check_run(planned, &told)?;
+            self.check_run(planned, &progress)?;
         }
         for write in &seen.written {
             self.check_written(write, planned.as_ref())?;
         }
-        self.tally.count("ambiguous creates", told.looked);
+        self.tally.count("ambiguous creates", progress.looked);
         match end {
             None => {
                 self.tally.count("runs killed", 1);
@@ -290,7 +290,7 @@ impl<'a> Simulation<'a> {
             Some(Read::Unplannable(problem)) => Ok(End::Unplannable(problem)),
             Some(Read::NothingToDo) => Ok(End::Success),
             Some(Read::Applied(applied)) => {
-                self.tally_applied(&applied, &told);
+                self.tally_applied(&applied, &progress);
                 if applied.is_complete() {
                     return Ok(End::Success);
                 }
@@ -303,7 +303,7 @@ impl<'a> Simulation<'a> {
     async fn read_plan_apply(
         &self,
         connection: &Client,
-        told: &mut Reported,
+        progress: &mut Reported,
         planned: &mut Option<AccountPlan>,
     ) -> Read {
         let Ok(live) = connection.reader().live_account(&account()).await else {
@@ -317,20 +317,28 @@ impl<'a> Simulation<'a> {
         if plan.changes.is_empty() {
             return Read::NothingToDo;
         }
-        Read::Applied(apply_observed(connection, plan, |event| told.hear(&event)).await)
+        Read::Applied(apply_observed(connection, plan, |event| progress.record(&event)).await)
     }
 
     /// Checks that a run deletes only planned integrations, and duplicates that its own POST created.
-    fn check_run(&mut self, planned: &AccountPlan, told: &Reported) -> Result<(), TestCaseError> {
+    fn check_run(
+        &mut self,
+        planned: &AccountPlan,
+        progress: &Reported,
+    ) -> Result<(), TestCaseError> {
         let announced: BTreeSet<IntegrationId> = planned
             .changes
             .iter()
             .filter(|change| matches!(change.action, Action::Delete | Action::Replace))
             .filter_map(|change| change.origin.integration_id)
             .collect();
-        for (kind, id) in &told.deleted {
+        for (kind, id) in &progress.deleted {
             if *kind == WriteKind::RemoveDuplicate {
-                prop_assert!(told.named.contains(id), "{} was taken back", id);
+                prop_assert!(
+                    progress.named.contains(id),
+                    "{} was not created by the run",
+                    id
+                );
                 prop_assert!(!self.proxy.injector.created_externally().contains(id));
                 self.tally.count("own duplicates deleted", 1);
             } else {
@@ -399,8 +407,9 @@ impl<'a> Simulation<'a> {
         if !found.errors.is_empty() {
             return Ok(());
         }
-        // An interrupted run does not delete the newer duplicate; the plan reports it.
-        let twins: Vec<IntegrationId> = match planned(&self.world.desired, &live, &unguarded()) {
+        // An interrupted run does not delete the newer duplicate. The plan reports it.
+        let duplicates: Vec<IntegrationId> = match planned(&self.world.desired, &live, &unguarded())
+        {
             Ok(plan) if self.cut_short => plan.notes.iter().flat_map(duplicates_of).collect(),
             Ok(_) | Err(_) => Vec::new(),
         };
@@ -410,7 +419,7 @@ impl<'a> Simulation<'a> {
                 // An external change of the keys makes an integration unlisted.
                 || self.met_change(|change| matches!(change, ExternalChange::EditIntegration { .. }));
             prop_assert!(
-                theirs || twins.contains(&unlisted.id) || self.reported.contains(&unlisted.id),
+                theirs || duplicates.contains(&unlisted.id) || self.reported.contains(&unlisted.id),
                 "{:?} is a duplicate",
                 unlisted
             );
@@ -450,14 +459,14 @@ impl<'a> Simulation<'a> {
         self.met_change(|change| !matches!(change, ExternalChange::SetBehavior { .. }))
     }
 
-    fn foreign_changes(&self) -> usize {
+    fn external_changes(&self) -> usize {
         let met = self.proxy.injector.injected();
         met.iter()
             .filter(|met| matches!(met.fault, Fault::Change(_)))
             .count()
     }
 
-    fn tally_applied(&mut self, applied: &ApplyResult, told: &Reported) {
+    fn tally_applied(&mut self, applied: &ApplyResult, progress: &Reported) {
         self.tally.count("operations", applied.operations.len());
         let problems = applied.problems.iter();
         let duplicates: Vec<&String> = problems
@@ -474,9 +483,9 @@ impl<'a> Simulation<'a> {
                 Outcome::Done(made) => {
                     let adopted = made
                         .as_ref()
-                        .is_some_and(|made| !told.named.contains(&made.id));
+                        .is_some_and(|made| !progress.named.contains(&made.id));
                     // After a duplicate was deleted, the older one belongs to the entry.
-                    let took_back = told
+                    let took_back = progress
                         .deleted
                         .iter()
                         .any(|(kind, _)| *kind == WriteKind::RemoveDuplicate);
@@ -492,7 +501,7 @@ impl<'a> Simulation<'a> {
     }
 
     fn tally_mishaps(&mut self) {
-        let changes = self.foreign_changes();
+        let changes = self.external_changes();
         self.tally.count("external changes", changes);
         let met = self.proxy.injector.injected().len();
         self.tally.count("faults", met - changes);
@@ -513,11 +522,11 @@ fn duplicates_of(note: &Note) -> Vec<IntegrationId> {
 fn check_applied(
     applied: &ApplyResult,
     planned: &AccountPlan,
-    moved: bool,
+    changed: bool,
 ) -> Result<(), TestCaseError> {
     prop_assert!(
-        !moved || applied.wrote_anything(),
-        "it says that it wrote nothing"
+        !changed || applied.wrote_anything(),
+        "the run reported no write"
     );
     let is_done = |executed: &OperationReport| matches!(executed.outcome, Outcome::Done(_));
     for executed in &applied.operations {
@@ -544,7 +553,7 @@ enum Read {
 }
 
 impl Reported {
-    fn hear(&mut self, event: &ApplyEvent<'_>) {
+    fn record(&mut self, event: &ApplyEvent<'_>) {
         match event {
             ApplyEvent::Sending(write) => {
                 if let (WriteKind::Delete | WriteKind::RemoveDuplicate, Some(id)) =

@@ -120,11 +120,11 @@ pub enum Fault {
     BadGateway { work: Execution },
     /// 200 with unexpected JSON.
     WrongJson { work: Execution },
-    /// Another user changes the account immediately before the request is processed, which has no fault.
+    /// A change by another user immediately before the request is processed. The request itself has no fault.
     Change(ExternalChange),
 }
 
-/// Whether a request with a fault is processed.
+/// Processing of a request with a fault: done or skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Execution {
     Done,

@@ -1,4 +1,4 @@
-//! What tests share. [`run`] starts the program, [`server`] serves the sandbox to it, [`world`] calls the sandbox in-process, and
+//! Code shared by the tests. [`run`] starts the program, [`server`] serves the sandbox to it, [`world`] calls the sandbox in-process, and
 //! [`notation`] writes accounts in short lines. [`faults`] and [`layers`] change responses.
 
 pub mod faults;

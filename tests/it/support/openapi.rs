@@ -13,7 +13,7 @@ use jsonschema::Validator;
 use riskform::sandbox::BASE_PATH;
 use serde_json::{Value, json};
 
-/// Checks the responses of a router. Clones share what they found.
+/// Checks the responses of a router. Clones share their findings.
 #[derive(Clone, Debug, Default)]
 pub struct Conformance(Arc<Mutex<Vec<String>>>);
 
@@ -24,7 +24,7 @@ impl Conformance {
         let document = OpenApi::tolerant();
         router.layer(from_fn(move |mut request: Request, next: Next| {
             let (found, document) = (Arc::clone(&found), Arc::clone(&document));
-            // A compressed response could not be read.
+            // The check needs an uncompressed response.
             request.headers_mut().remove(header::ACCEPT_ENCODING);
             async move {
                 let (method, path) = (request.method().clone(), request.uri().to_string());
@@ -56,7 +56,7 @@ pub struct OpenApi {
 }
 
 impl OpenApi {
-    /// Reads the document, with all values that it tells a reader to accept.
+    /// Reads the document, with all values that its `x-tolerate` members allow.
     pub fn tolerant() -> Arc<Self> {
         // Cached, because compiling the schemas is slower than all checks.
         static READ: LazyLock<Arc<OpenApi>> = LazyLock::new(|| {
@@ -176,8 +176,8 @@ fn fits(template: &str, path: &str) -> bool {
             .all(|(wanted, found)| wanted.starts_with('{') || *wanted == found)
 }
 
-/// Converts OpenAPI 3.0's `nullable`, which JSON Schema does not have, and allows what `x-tolerate` says: null, absent members, and words beside
-/// those of an `enum`.
+/// Converts OpenAPI 3.0's `nullable`, which JSON Schema does not have, and allows the values of `x-tolerate`: null, absent members, and unlisted
+/// words of an `enum`.
 fn tolerate(schema: &mut Value) {
     let says = |schema: &Value, what: &str| {
         let values = schema["x-tolerate"].as_array();
