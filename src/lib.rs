@@ -1,35 +1,35 @@
-//! riskform keeps Cloudflare Zero Trust Risk Scoring the way a YAML file says it should be.
+//! riskform keeps Cloudflare Zero Trust Risk Scoring as declared in a YAML file.
 //!
 //! # The pipeline
 //!
-//! Every command is a stretch of one pipeline:
+//! Every command runs some of these steps, in this order:
 //!
 //! 1. **load** the desired-state files ([`config`]) into [`model::account::DesiredAccount`]s;
-//! 2. **read live**: two reads an account, both in flight together ([`api`]), give a [`model::account::LiveAccount`];
-//! 3. **plan**: compare the two, purely ([`plan`]);
+//! 2. **read live**: two concurrent reads per account ([`api`]) return a [`model::account::LiveAccount`];
+//! 3. **plan**: compare the two, without I/O ([`plan`]);
 //! 4. **show** the plan ([`report`]);
 //! 5. **apply** its operations in their order ([`apply`]);
-//! 6. **report** what became of them ([`report`]).
+//! 6. **report** their results ([`report`]).
 //!
-//! # The rooms
+//! # The modules
 //!
-//! | room | is for | never |
+//! | module | content | never |
 //! | --- | --- | --- |
-//! | [`model`] | the domain's types | imports another room, does I/O, reads a clock |
+//! | [`model`] | the domain's types | imports another module, does I/O, reads a clock |
 //! | [`config`] | YAML text to desired state and back | touches the network; reads a file outside its loader |
 //! | [`plan`] | desired and live to an immutable plan | is async, reads a clock, imports `api` or `config` |
 //! | [`api`] | the Cloudflare client over a transport | prints, plans, reads the environment |
 //! | [`sandbox`] | the simulated API, an axum router | knows the client |
-//! | [`apply`] | carries a plan out, emits events | decides what should change |
+//! | [`apply`] | applies a plan, emits events | decides what should change |
 //! | [`report`] | results as text and documents | prints: it returns values that display |
-//! | [`doctor`] | why somebody can't get in | writes, prints |
+//! | [`doctor`] | checks of credentials, permissions and connectivity | writes, prints |
 //! | [`notify`] | sends notifications to webhooks and Slack | sees a Cloudflare token |
-//! | [`cli`] | commands, exit codes, prompts, progress | is used by another room |
+//! | [`cli`] | commands, exit codes, prompts, progress | is used by another module |
 //!
-//! # What is deliberately absent
+//! # Design
 //!
-//! There is no state file: the live account is the only truth. `config`, `plan`, `api` and `sandbox` don't know each other; `cli` (or a
-//! test) hands the client either the network or the sandbox's router. Nothing outside `cli` reads the environment or prints.
+//! There is no state file: every command reads the live account. `config`, `plan`, `api` and `sandbox` do not import each other. `cli` (or
+//! a test) gives the client either the network or the sandbox's router. Nothing outside `cli` reads the environment or prints.
 
 #![cfg_attr(test, allow(clippy::type_complexity))]
 

@@ -55,7 +55,7 @@ struct State {
 pub struct ClientOptions {
     /// Retries.
     pub retry: RetryPolicy,
-    /// Whether to stay below Cloudflare's rate limit of a token.
+    /// True if requests stay below Cloudflare's rate limit of a token.
     pub has_rate_limit: bool,
     /// Maximum requests per second (`--max-requests-per-second`).
     pub max_requests_per_second: Option<NonZeroU32>,
@@ -344,15 +344,15 @@ impl Client {
         integrations: &[Integration],
         request_ids: &RequestIds,
     ) -> Result<(), ApiError> {
-        let is_foreign = |one: &&Integration| {
+        let is_of_other_account = |one: &&Integration| {
             !one.account_tag.is_empty() && !one.account_tag.eq_ignore_ascii_case(account.as_str())
         };
-        let Some(foreign) = integrations.iter().find(is_foreign) else {
+        let Some(other) = integrations.iter().find(is_of_other_account) else {
             return Ok(());
         };
         let kind = ErrorKind::OtherAccount {
-            id: foreign.id,
-            account_tag: foreign.account_tag.clone(),
+            id: other.id,
+            account_tag: other.account_tag.clone(),
         };
         Err(self.invalid_response(call, kind, request_ids))
     }

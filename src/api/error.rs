@@ -101,7 +101,7 @@ pub enum ErrorKind {
         /// Beginning of the response if it is not an envelope.
         excerpt: Option<String>,
     },
-    /// No complete response.
+    /// Missing or incomplete response.
     #[error(transparent)]
     Transport(TransportError),
     /// A response with an integration of another account.
@@ -174,7 +174,7 @@ impl ApiError {
                 true
             }
             ErrorKind::Transport(error) => error.failure.may_be_delivered(),
-            // A gateway's 502 or 504, or a response in an unknown format, does not say whether the write was applied.
+            // A gateway's 502 or 504, or a response in an unknown format, does not show if the write was applied.
             ErrorKind::ServerError { .. }
             | ErrorKind::OtherAccount { .. }
             | ErrorKind::UnexpectedResponse { .. } => true,

@@ -1,7 +1,7 @@
 //! Reads complete lists. Only this module follows pages and compares a list with its totals.
 //!
-//! A list that does not add up is read once more, because it may have changed between two pages. Then it is an error: a missing item
-//! would look like a deleted one.
+//! An inconsistent list is read again, because it may have changed between two pages. A second inconsistent list is an error, because a
+//! missing item would look like a deleted one.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::client::{ApiRequest, ApiResponse, Client};
 use super::error::{ApiError, RequestIds};
 
-/// How a list is divided into pages.
+/// Division of a list into pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Paging {
     /// One page, unless its totals say otherwise.

@@ -79,7 +79,7 @@ impl Proxy {
     /// Returns the proxy for an HTTP client.
     ///
     /// # Errors
-    /// None for a proxy that [`parse`](Proxy::parse) accepts.
+    /// Fails if the URL is invalid. [`parse`](Proxy::parse) accepts valid URLs only.
     pub fn client_proxy(&self) -> reqwest::Result<reqwest::Proxy> {
         let no_proxy = NoProxy::from_string(&self.no_proxy);
         Ok(reqwest::Proxy::https(self.url.clone())?.no_proxy(no_proxy))

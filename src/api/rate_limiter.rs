@@ -18,7 +18,7 @@ pub(super) const MAX_WAIT: Duration = Duration::from_secs(600);
 /// Shorter waits are not reported.
 const MIN_REPORTED_WAIT: Duration = Duration::from_secs(1);
 
-/// Maximum length of a pause. Keeps times in range; no request waits nearly that long.
+/// Maximum length of a pause. Prevents overflow of times. Actual pauses are much shorter.
 const MAX_PAUSE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Wait after a 429 without `Retry-After`.
@@ -30,7 +30,7 @@ pub(super) type WaitReason = (&'static str, &'static str);
 /// Metadata of one response, from its headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResponseMetadata {
-    /// Requests left before the rate limit, and the time until its window ends, if the response says so.
+    /// Requests left before the rate limit, and the time until its window ends, if the response has them.
     pub remaining: Option<(u64, Duration)>,
     /// Offset of the server's clock from this machine's, to about a second; `None` without a `Date` header.
     pub clock_skew: Option<SignedDuration>,

@@ -183,14 +183,14 @@ mod tests {
             VerifyToken,
         ];
         for operation in everything {
-            let harmless = !matches!(operation, CreateIntegration | ResetUser);
+            let idempotent = !matches!(operation, CreateIntegration | ResetUser);
             for (kind, repeatable) in [
                 (&refused, true),
                 (&no_handshake, true),
                 (&ErrorKind::RateLimited, true),
-                (&closed, harmless),
-                (&late, harmless),
-                (&fault, harmless),
+                (&closed, idempotent),
+                (&late, idempotent),
+                (&fault, idempotent),
                 (&ErrorKind::Permission, false),
                 (&ErrorKind::Credentials, false),
                 (&ErrorKind::NotFound, false),

@@ -1,7 +1,7 @@
 //! Sends requests to a server, over the network or in-process.
 //!
-//! Independent of Cloudflare: no paths, credentials or envelopes. The HTTP client uses the system's certificates and proxy, and neither
-//! follows redirects nor repeats requests. A [`TransportError`] says whether the request may have been delivered.
+//! Independent of Cloudflare: no paths, credentials or envelopes. The HTTP client uses the system's certificates and proxy, and does
+//! not follow redirects or retry requests. A [`TransportError`] records if the request may have been delivered.
 
 use std::error::Error;
 use std::io;
@@ -295,7 +295,7 @@ pub enum TransportErrorKind {
     /// The HTTP client cannot be created.
     #[error("cannot create the HTTP client")]
     ClientBuild,
-    /// No connection: unknown host, refused by the host or by a proxy.
+    /// Failed connection: unknown host, refused by the host or by a proxy.
     #[error("cannot connect")]
     Connect,
     /// The proxy refused to connect to the server.

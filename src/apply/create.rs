@@ -1,7 +1,8 @@
 //! Creates an integration exactly once, although the API has no idempotency key.
 //!
 //! If a POST may have been delivered, the integration is looked up for at least [`MIN_LOOKUP_TIME`]. A match that did not exist before the
-//! POST is adopted. Otherwise the POST is sent again. [`duplicates`](super::duplicates) handles what another client created meanwhile.
+//! POST is adopted. Otherwise the POST is sent again. [`duplicates`](super::duplicates) handles integrations that
+//! another client created since.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -28,7 +29,7 @@ pub(super) struct Created<'a> {
     pub(super) integration: Integration,
     /// Settings last written by this run.
     pub(super) sent: Fields,
-    /// Whether a 2xx response to this run's POST has the ID, and no earlier list had it. Another client may have created any other
+    /// True if a 2xx response to this run's POST has the ID, and no earlier list had it. Another client may have created any other
     /// integration, so this run never deletes it.
     pub(super) is_own: bool,
 }
@@ -80,7 +81,7 @@ struct Create<'r, 'a, 'o> {
     operation: &'a Operation,
     /// IDs in the last list before the first POST. The POST cannot have created these.
     known: RefCell<BTreeSet<IntegrationId>>,
-    /// Whether a POST with an unknown result was sent.
+    /// True if a POST with an unknown result was sent.
     may_exist: Cell<bool>,
 }
 
@@ -117,7 +118,7 @@ impl<'a> Create<'_, 'a, '_> {
         found.unwrap_or(Err(Outcome::Unknown(unknown)))
     }
 
-    /// Sends a rejected create once more, without its generated reference. Without one, a found integration could be anyone's, so a request
+    /// Sends a rejected create again, without its generated reference. Without one, a found integration could be anyone's, so a request
     /// with an unknown outcome is not resolved.
     async fn without_reference(
         &self,
@@ -143,7 +144,7 @@ impl<'a> Create<'_, 'a, '_> {
         }
     }
 
-    /// Sends the create, unless the entry exists by now.
+    /// Sends the create, unless the integration already exists.
     async fn post(&self, settings: &Fields) -> Result<Created<'a>, Outcome> {
         let Create { run, operation, .. } = self;
         let check = async |age: ReadAge| {
@@ -164,7 +165,7 @@ impl<'a> Create<'_, 'a, '_> {
             let is_own = is_new && responded == Some(integration.id);
             return Ok(self.created(integration, settings, is_own));
         };
-        // A response that differs from the request is looked up, and nothing is sent again.
+        // After a response that differs from the request, the integration is looked up, and the create is not sent again.
         let failure = OperationError::DifferentResponse(problem);
         let found = self.poll(&failure, settings).await.flatten();
         found.unwrap_or(Err(Outcome::Unknown(failure)))

@@ -1,6 +1,7 @@
 //! Reads of the account during an apply, and the checks of an operation against them right before its write.
 //!
-//! Nothing is overwritten unseen: a write is based on a read that is at most [`MAX_READ_AGE`] old, and on a new one before a repetition.
+//! External changes are not overwritten: a write is based on a read that is at most [`MAX_READ_AGE`] old, and on a new one
+//! before a retry.
 
 use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -330,7 +331,7 @@ impl ApplyRun<'_, '_> {
         matched.as_ref().map_err(Clone::clone)
     }
 
-    /// Fails if an entry is ambiguous or in conflict that was not at plan time. `destroy` skips those that were.
+    /// Fails if an entry is ambiguous or in conflict that was not at plan time. `destroy` skips entries that were.
     fn refuse_errors(
         &self,
         errors: &[PlanError],
@@ -368,7 +369,7 @@ impl ApplyRun<'_, '_> {
         deletes.as_ref().map_err(Clone::clone)
     }
 
-    /// Lists and matches again before unlisted integrations are deleted, until nothing else of integrations is left to do.
+    /// Lists and matches again before unlisted integrations are deleted, until all other changes to integrations are done.
     pub(super) async fn check_cleanup(&self) {
         let started = Instant::now();
         // A failed read is reported by the operations, which read again.
@@ -398,7 +399,7 @@ fn find(live: &LiveAccount, id: IntegrationId) -> Option<&Integration> {
     live.integrations.iter().find(|live| live.id == id)
 }
 
-/// Returns the change of the fields that have neither their value at plan time nor the wanted one.
+/// Returns the change of the fields whose value is not the value at plan time and not the new value.
 fn external_change(
     address: &Address,
     was: &Fields,

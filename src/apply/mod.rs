@@ -53,7 +53,7 @@ pub struct ApplyContext<'a> {
     pub today: Date,
 }
 
-/// Applies one account's plan. `observe` is called before each write; if it fails, nothing more is sent.
+/// Applies one account's plan. `observe` is called before each write; if it fails, no more writes are sent.
 pub async fn apply(
     plan: &AccountPlan,
     context: &ApplyContext<'_>,
@@ -152,7 +152,7 @@ impl<'a> ApplyRun<'a, '_> {
         let operations = self.plan.operations.iter();
         let mut waiting: Vec<&'a Operation> = operations.filter(|one| one.wave == wave).collect();
         let mut under_way = FuturesUnordered::new();
-        // Creates for one tenant run sequentially: after two lost responses, their integrations could not be told apart.
+        // Creates for one tenant run sequentially: after two lost responses, their integrations would be indistinguishable.
         let mut tenants: Vec<&TenantUrl> = Vec::new();
         loop {
             waiting.retain(|operation| {

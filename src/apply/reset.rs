@@ -14,7 +14,8 @@ use super::write_sender::{
     ApplyEvent, ApplyObserver, Precheck, ReadAge, Write, WriteKind, WriteSender,
 };
 
-/// Resets the scores of the users. Results are in the same order. `observe` is called before each write; if it fails, nothing more is sent.
+/// Resets the scores of the users. Results are in the same order. `observe` is called before each write; if it fails, no more
+/// writes are sent.
 pub async fn reset(
     writer: &Writer,
     account: &AccountId,

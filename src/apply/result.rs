@@ -69,9 +69,9 @@ impl ApplyResult {
 pub struct OperationReport {
     pub operation: OperationId,
     pub outcome: Outcome,
-    /// Number of writes sent, without those that were answered with 429.
+    /// Number of writes sent, except for responses with status 429.
     pub attempts: u32,
-    /// Whether a write was or may have been applied.
+    /// True if a write was or may have been applied.
     pub wrote: bool,
     /// Request IDs of the last response.
     pub request_ids: RequestIds,
@@ -177,7 +177,7 @@ impl OperationError {
         OperationError::Unknown { error, then }
     }
 
-    /// Returns true if reading the account can show what became of the write. After a response of another account, nothing is trusted.
+    /// Returns true if reading the account can show the result of the write. A response of another account is not trusted.
     pub(super) fn can_be_resolved(&self) -> bool {
         matches!(self, OperationError::Unknown { error, .. } if !is_of_other_account(error))
     }
@@ -220,13 +220,13 @@ pub enum SkipReason {
     /// A live value changed since the plan.
     #[error("changed since the plan: {0}")]
     Changed(String),
-    /// Unlisted integrations are deleted only if nothing else of integrations is left to do.
+    /// Unlisted integrations are deleted only if all other changes to integrations are done.
     #[error("not deleted, because integrations are not as planned: {0}")]
     Unsettled(String),
     /// An integration of unknown origin was found, which this run may have created.
     #[error("stopped because of {0}, which this run may have created")]
     UnknownOrigin(IntegrationId),
-    /// Another write was rejected for a reason that applies to all.
+    /// An earlier write was rejected for a reason that applies to all.
     #[error("would fail for the same reason")]
     RefusedForAll,
     /// The server asks for a longer wait than the maximum.

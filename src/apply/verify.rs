@@ -58,7 +58,7 @@ pub(super) async fn verify(run: &ApplyRun<'_, '_>, completed: &BTreeSet<Address>
     problems
 }
 
-/// Notes the declared values that differ by now, although the plan did not change them.
+/// Notes the declared values that now differ, although the plan did not change them.
 fn note_other_differences(run: &ApplyRun<'_, '_>, live: &Arc<LiveAccount>) {
     let again = run.plan_again(run.plan.desired(), live);
     let planned = run.plan.changes.iter().map(|change| &change.address);

@@ -1,7 +1,7 @@
 //! Sends all writes, with retries, and records them.
 //!
 //! The observer is called before each write; if it fails, the write is not sent. The outcome is recorded when the write ends, so a later
-//! failed read cannot hide a change. After cancellation, every wait ends and nothing is sent.
+//! failed read cannot hide a change. After cancellation, every wait ends and no more writes are sent.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ pub type ApplyObserver<'o> = dyn FnMut(ApplyEvent<'_>) -> anyhow::Result<()> + S
 pub enum ApplyEvent<'a> {
     /// An operation starts. Several may run concurrently.
     Started { operation: &'a Operation },
-    /// A write is about to be sent.
+    /// A write will be sent next.
     Sending(&'a Write),
     /// A write ended.
     Responded(&'a Write, Result<&'a RequestIds, &'a ApiError>),
@@ -97,7 +97,7 @@ pub(super) struct WriteRecord {
     pub(super) sent: u32,
     /// Number of writes with a 429 response, which had no effect.
     pub(super) rate_limited: u32,
-    /// Whether a write was or may have been applied.
+    /// True if a write was or may have been applied.
     pub(super) may_have_written: bool,
     /// Request IDs of the last response.
     pub(super) request_ids: RequestIds,
@@ -118,7 +118,7 @@ pub(super) enum ReadAge {
 pub(super) enum Precheck {
     /// Write this. The read that it is based on started at this time.
     Write(WriteRequest, Instant),
-    /// No write needed. Contains the integration of a create.
+    /// The result already exists. Contains the integration of a create.
     AlreadyDone(Option<Integration>),
 }
 
@@ -126,7 +126,7 @@ pub(super) enum Precheck {
 pub(super) struct WriteSender<'a, 'o> {
     writer: &'a Writer,
     account: &'a AccountId,
-    /// Whether the server is known to keep references.
+    /// True if the server is known to keep references.
     keeps_references: bool,
     observer: RefCell<&'a mut ApplyObserver<'o>>,
     records: RefCell<BTreeMap<OperationId, WriteRecord>>,

@@ -135,7 +135,7 @@ impl ApplyFlow<'_> {
         }
     }
 
-    /// Asks for approval. Shows the new plan and asks again if the live state changed during the prompt.
+    /// Prompts for approval. Shows the new plan and asks again if the live state changed during the prompt.
     async fn confirm(&mut self, formats: &Formats) -> Result<(), CommandError> {
         loop {
             terminal::confirm(&self.question()).await?;

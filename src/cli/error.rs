@@ -20,7 +20,7 @@ pub(crate) struct CommandError {
 pub(crate) enum ErrorKind {
     /// Invalid command line.
     Usage,
-    /// No file given and no `riskform.yaml`.
+    /// Missing file argument and missing `riskform.yaml`.
     NoFile,
     /// Invalid files. The message is the rendered diagnostics.
     Files,

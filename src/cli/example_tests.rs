@@ -1,5 +1,5 @@
-//! Holds every command line in examples/, in the hooks for pre-commit and in the READMEs against the command line that there is, so that
-//! none of them can name what does not exist.
+//! Tests that every command line in examples/, in the hooks for pre-commit and in the READMEs parses, so that they use existing commands
+//! and flags only.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ fn files(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What of a Markdown text is code: fenced blocks, and spans outside of them, each on a line of its own.
+/// Returns the code of a Markdown text: fenced blocks, and spans outside of them, each on a separate line.
 fn markdown_code(text: &str) -> String {
     let mut fenced = false;
     let mut code = Vec::new();

@@ -175,7 +175,7 @@ fn wants_json(words: &[OsString]) -> bool {
     })
 }
 
-/// Raises the soft limit of open files (256 on macOS) as far as permitted, because each account read at once has connections.
+/// Raises the soft limit of open files (256 on macOS) to the permitted maximum, because each account that is read has connections.
 fn raise_open_files_limit() {
     const ENOUGH: u64 = 10_240;
     let limit = getrlimit(Resource::Nofile);

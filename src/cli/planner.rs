@@ -202,7 +202,7 @@ struct UnmatchedGlobs<'a> {
 
 impl UnmatchedGlobs<'_> {
     fn look_at(&mut self, planned: &AccountPlan) {
-        // The globs may match resources of an account that could not be read.
+        // The globs may match resources of an account with a read error.
         if planned.error.is_some() {
             self.globs.clear();
         }

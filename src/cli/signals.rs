@@ -39,7 +39,7 @@ const SIGNALS: [Signal; 3] = [
 
 static STOP: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::default);
 static RECEIVED: OnceLock<Signal> = OnceLock::new();
-/// Whether writes may be in progress.
+/// True if writes may be in progress.
 static WRITES: AtomicBool = AtomicBool::new(false);
 
 /// Starts listening for signals. Before [`enter_write_phase`], the first one stops the program ([`ended`]). After it, the first one

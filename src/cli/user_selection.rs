@@ -155,8 +155,8 @@ mod tests {
         let with_email = |email: &str| choose(&[email.parse().unwrap()], &[], &users);
         let ann = with_email("ann@example.COM").unwrap();
         assert_eq!(ann.values().flatten().collect::<Vec<_>>(), [&users[0]]);
-        let nobody = with_email("ben@example.com").unwrap_err();
-        insta::assert_snapshot!(nobody, @"no user with a score has the email address ben@example.com; check the address or use the user ID");
+        let not_found = with_email("ben@example.com").unwrap_err();
+        insta::assert_snapshot!(not_found, @"no user with a score has the email address ben@example.com; check the address or use the user ID");
         let several = with_email("shared@example.com").unwrap_err();
         insta::assert_snapshot!(several, @"
         several users have the email address shared@example.com; use a user ID:

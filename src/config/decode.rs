@@ -64,13 +64,13 @@ pub struct LoadOptions<'a> {
     pub paths: &'a [PathBuf],
     /// Account ID of the command line. It is the default for files, and must not differ from the ID in a file.
     pub account_id: Option<AccountId>,
-    /// Account ID of the environment; only a default.
+    /// Account ID of the environment. The default for files without one.
     pub default_account_id: Option<AccountId>,
     /// Directory that all files must be in.
     pub confinement: &'a AllowedRoot,
     /// File with the operator limits. It must not be inside the root.
     pub limits_file: Option<&'a Path>,
-    /// Looks up environment variables for `${NAME}`. Called only for variables that files may use.
+    /// Function that returns an environment variable for `${NAME}`. Called only for variables that files may use.
     pub variables: &'a dyn Fn(&str) -> Option<String>,
     /// Current date (UTC), to check the `until` dates of `ignore_changes`.
     pub today: Date,
@@ -194,7 +194,7 @@ struct Decoder<'a> {
     lookup: Option<Lookup<'a>>,
     /// Current date, for the merged tree. Mistakes in its values have been reported for the files.
     today: Option<Date>,
-    /// Whether an absent key is missing, and not only unread.
+    /// True if the document was read to its end, so that an absent key is missing.
     is_complete: bool,
 }
 

@@ -55,7 +55,7 @@ pub fn export(
 /// Options for exported integrations.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExportOptions<'a> {
-    /// Whether all integrations are pinned to their IDs, because a run may change the values that they are matched by. Otherwise only
+    /// True if all integrations are pinned to their IDs, because a run may change the values that they are matched by. Otherwise only
     /// ambiguous ones are: a file without IDs is easier to read, and stays valid if integrations are replaced.
     pub pins_all: bool,
     /// Identity providers to write by name. Empty to write IDs.
@@ -87,7 +87,7 @@ pub fn previous(desired: &DesiredAccount, live: &LiveAccount, creates: u32) -> A
         file.set("api_token_env", json!(variable));
     }
     if creates > 0 {
-        // Deleting unlisted integrations would also delete those that could not be exported.
+        // Deleting unlisted integrations would also delete the integrations missing from the file.
         let consequence = match file.comments.contains_key("integrations") {
             true => "does not delete them, because some earlier integrations cannot be listed.",
             false => "deletes them. All earlier integrations are listed above.",
@@ -158,7 +158,7 @@ fn integration_entry(
 
 /// Returns true if a file can contain the text.
 fn is_declarable(text: &str) -> bool {
-    // Half of the limit, because escaping adds a character to every `${`.
+    // A half of the limit, because escaping adds a character to every `${`.
     text.len() <= MAX_VALUE_BYTES / 2 && !text.contains(is_invisible)
 }
 

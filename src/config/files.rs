@@ -384,7 +384,7 @@ pub(super) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 }
 
 /// Returns the path of a base file, as written in `extends` of `file`.
-pub(super) fn beside(file: &Path, written: &str) -> PathBuf {
+pub(super) fn base_path(file: &Path, written: &str) -> PathBuf {
     let path = file.with_file_name(written);
     let components = path.components();
     components

@@ -1,7 +1,7 @@
 //! Formats files with `pretty_yaml`. Keeps values, comments and the order of keys. Does not write files.
 //!
-//! Only files that our own parser accepts are formatted, because the formatter takes exponential time for some invalid files. The result
-//! must have the same values and comments, and must not change if it is formatted again. Else the file is left as it is.
+//! Only files that the parser of `config` accepts are formatted, because the formatter takes exponential time for some invalid files. The
+//! result must have the same values and comments, and must not change if it is formatted again. Otherwise the file stays unchanged.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl Formatted {
     }
 }
 
-/// Formats all files at the paths, including fragments; the path `-` is standard input. Files that cannot be formatted are reported in the
+/// Formats all files at the paths, including fragments. The path `-` is standard input. Files that cannot be formatted are reported in the
 /// diagnostics.
 pub fn format(
     paths: &[PathBuf],

@@ -264,7 +264,7 @@ impl Loader<'_> {
         from: &Path,
         chain: &mut Chain,
     ) -> Result<bool, Box<Problem>> {
-        let path = &files::beside(from, written);
+        let path = &files::base_path(from, written);
         let error =
             |code, message: &str, help: &str| Box::new(Problem::at(span, code, message, help));
         let whole_chain = format!("`extends` chain: {}", chain.shown(0, path));

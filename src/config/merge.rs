@@ -6,7 +6,7 @@ use super::scalar::Scalar;
 use super::shape::{EXCLUSIVE_KEYS, Merge, Shape};
 use super::yaml::{Entry, Node, Value};
 
-/// Merges a value over the one that it extends. Maps merge key by key, lists are replaced or combined, scalars are replaced, and `null`
+/// Merges an overriding value into its base value. Maps merge key by key, lists are replaced or combined, scalars are replaced, and `null`
 /// removes the inherited value.
 pub(super) fn merge(base: Node, overriding: &Node, shape: &Shape) -> Node {
     let declares = !base.is_null() && !matches!(base.value, Value::Removed);

@@ -2,7 +2,7 @@
 //!
 //! From a file to an account:
 //!
-//! 1. `files` finds and reads the files; it is the only file that uses the file system.
+//! 1. `files` finds and reads the files. It is the only module that uses the file system.
 //! 2. `yaml` parses each file into trees of nodes with spans.
 //! 3. `decode::check` checks each tree against the constant `shape::DOCUMENT`: keys, types, `scalar`s and their `variables`.
 //! 4. `merge` merges the trees of an account by the same shape, base files first.

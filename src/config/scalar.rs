@@ -48,7 +48,7 @@ pub(super) struct Text<'n> {
     pub(super) value: String,
     /// The text in the file, which messages quote, so that the value of a variable is never printed.
     pub(super) written: &'n str,
-    /// Whether it may be something else than text: it is unquoted, or a variable is part of it.
+    /// True if the value may have another type than text: it is unquoted or contains a variable.
     pub(super) is_plain: bool,
     pub(super) has_variables: bool,
 }

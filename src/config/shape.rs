@@ -72,9 +72,9 @@ pub struct Map {
     pub name: &'static str,
     pub description: &'static str,
     pub keys: &'static [Key],
-    /// Whether `null` removes an inherited key.
+    /// True if `null` removes an inherited key.
     pub allows_null: bool,
-    /// Whether generated files have it on one line.
+    /// True if generated files have the map on one line.
     pub one_line: bool,
 }
 

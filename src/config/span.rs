@@ -11,7 +11,7 @@ use crate::model::location::Location;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SourceId(u32);
 
-/// Range in a text. It includes line and column, because computing them later would require another pass over the text.
+/// Range in a text. It includes line and column, because computing them later would require reading the text again.
 ///
 /// Spans are ordered by file in the order of reading, then by position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

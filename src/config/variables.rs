@@ -3,7 +3,7 @@
 use super::code::DiagnosticCode as Code;
 use crate::model::account::is_variable_name;
 
-/// Looks up the value of an environment variable. Called only for names that files may use.
+/// Function that returns the value of an environment variable. Called only for names that files may use.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Rule, message and help for an invalid `${`.

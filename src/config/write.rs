@@ -13,7 +13,7 @@ use crate::model::account::AccountId;
 use crate::model::address::Name;
 use crate::model::text::{escape_invisible_json, is_invisible};
 
-/// Error for generated YAML that an independent parser reads differently. Nothing is written.
+/// Error for generated YAML that an independent parser reads differently. The file is not written.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("internal error: the generated YAML has other values than intended; nothing was written")]
 pub struct WriteError;

@@ -13,7 +13,7 @@ use super::diagnostic::{Diagnostics, Problem, Resource};
 use super::shape::{DOCUMENT, LIMITS};
 use super::span::{SourceId, Span};
 
-/// Maximum nesting depth; a valid file needs six levels.
+/// Maximum nesting depth. A valid file needs six levels.
 const MAX_NESTING: usize = 32;
 /// Maximum length of a value, in bytes.
 pub(super) const MAX_VALUE_BYTES: usize = 8_192;
@@ -22,7 +22,7 @@ pub(super) const MAX_VALUE_BYTES: usize = 8_192;
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) value: Value,
-    /// Span of the value, or of its key if nothing is written after the key.
+    /// Span of the value, or of its key if the key has no value.
     pub(super) span: Span,
 }
 
@@ -32,14 +32,14 @@ pub(super) enum Value {
     /// A scalar as written, escapes resolved.
     Scalar {
         text: Arc<str>,
-        /// Whether it is unquoted, so that it may be something else than text.
+        /// True if the value is unquoted, so that it may have another type than text.
         plain: bool,
     },
     List(Vec<Node>),
     Map(Vec<Entry>),
     /// An inherited value that `null` removed. Only merging creates it.
     Removed,
-    /// A value that could not be read; this has been reported.
+    /// A value with an error. The error is already reported.
     Invalid,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Document {
     pub(super) root: Node,
-    /// False if a syntax error cut it short: what it lacks may only be unread.
+    /// False if a syntax error ended the document early, so that absent keys may follow the error.
     pub(super) is_complete: bool,
     /// Number of keys and values, aliases expanded.
     pub(super) values: usize,
@@ -222,7 +222,7 @@ enum State {
     Broken,
     /// The incomplete value has been dropped.
     Skipping,
-    /// Nothing else is read.
+    /// The rest of the document is skipped.
     Stopped,
 }
 

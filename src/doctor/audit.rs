@@ -142,7 +142,7 @@ impl AuditReport {
         }
     }
 
-    /// Returns all findings. An account that could not be read has a single one.
+    /// Returns all findings. An account with a read error has a single finding.
     pub fn findings(&self) -> Vec<Finding> {
         let accounts = self.accounts.iter().flat_map(
             |AccountAudit {
@@ -162,7 +162,7 @@ impl AuditReport {
 }
 
 impl AccountAudit {
-    /// Creates the result of an account. An account that could not be read has no findings.
+    /// Creates the result of an account. An account with a read error has no findings.
     pub fn new(plan: &AccountPlan, findings: Vec<Finding>) -> Self {
         AccountAudit {
             account: Arc::new(plan.checked_account()),

@@ -25,7 +25,7 @@ enum Subject {
     /// Credentials, permissions or the entitlement. A failure ends with the exit code of authentication.
     Access,
     Other,
-    /// Another subject, which some accounts do not have.
+    /// Subject that some accounts do not have.
     Optional,
 }
 

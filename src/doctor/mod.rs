@@ -1,6 +1,6 @@
 //! Read-only checks of connectivity (doctor) and of the whole setup (audit).
 //!
-//! [`probe_account`] sends the requests of the doctor. [`account_findings`] and [`audit_findings`] evaluate what was read; each check is a
+//! [`probe_account`] sends the requests of the doctor. [`account_findings`] and [`audit_findings`] evaluate the responses. Each check is a
 //! function and one row of a table. Evaluation is pure. This module does not write, read files or the environment, or print.
 
 mod audit;

@@ -14,9 +14,9 @@ use crate::model::behavior::BehaviorKey;
 pub struct ProbeResults<'a> {
     /// Source of the credentials, for display.
     pub source: String,
-    /// Whether the credentials are a token. An email address and its global API key cannot be verified.
+    /// True if the credentials are a token. An email address and its global API key cannot be verified.
     pub has_token: bool,
-    /// Whether the API is simulated in this process.
+    /// True if the API is simulated in this process.
     pub is_simulated: bool,
     /// Proxy, if any.
     pub proxy: Option<Proxy>,

@@ -70,7 +70,7 @@ impl DesiredAccount {
             .map_or_else(|| self.account_id.as_str(), Name::as_str)
     }
 
-    /// Returns all violations of the rules for desired-state files that the types allow. Files are checked when they are read; a saved
+    /// Returns all violations of the rules for desired-state files that the types allow. Files are checked when they are read. A saved
     /// plan could hold values that no file can declare.
     pub fn check(&self) -> Vec<String> {
         let mut wrong = Vec::new();

@@ -188,7 +188,7 @@ fn behaviors(item: &Value) -> Option<BTreeMap<BehaviorKey, LoggedFields>> {
     let sent = item.pointer("/resource/request/behaviors")?.as_object()?;
     let answered = response_field(item, "/behaviors").and_then(Value::as_object);
     let mut behaviors: BTreeMap<BehaviorKey, LoggedFields> = BTreeMap::new();
-    // The request takes precedence; the response adds keys that the request lacks.
+    // The request takes precedence. The response adds keys that the request lacks.
     for (key, fields) in sent.iter().chain(answered.into_iter().flatten()) {
         let logged = behaviors.entry(BehaviorKey::new(key.as_str())).or_default();
         for spec in FIELDS.iter().filter(|spec| spec.kind == Kind::Behavior) {
@@ -201,8 +201,8 @@ fn behaviors(item: &Value) -> Option<BTreeMap<BehaviorKey, LoggedFields>> {
     Some(behaviors)
 }
 
-/// Returns the fields of a write of an integration. A missing reference is unknown, because the server may have generated one that is not
-/// logged.
+/// Returns the fields of a write of an integration. A missing reference is unknown, because the server may have generated a reference
+/// without logging it.
 fn integration(item: &Value) -> Option<LoggedFields> {
     let sent = item.pointer("/resource/request")?;
     // Writes of integrations always contain tenant_url. Without it, the log has no request.

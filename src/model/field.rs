@@ -65,9 +65,9 @@ pub struct FieldSpec {
     pub field: Field,
     pub kind: Kind,
     pub value_type: FieldType,
-    /// Whether the request that creates a resource has the field.
+    /// True if the request that creates a resource has the field.
     pub in_create: bool,
-    /// Whether the request that updates a resource has the field.
+    /// True if the request that updates a resource has the field.
     pub in_update: bool,
 }
 

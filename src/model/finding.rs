@@ -107,7 +107,7 @@ impl Finding {
         Finding::new(CheckStatus::Fail, message)
     }
 
-    /// Returns the finding about an account that could not be read.
+    /// Returns the finding about an account with a read error.
     pub fn unread(account: Arc<CheckedAccount>, error: &AccountError) -> Self {
         Finding {
             account: Some(account),

@@ -86,7 +86,7 @@ fn half(mut hash: Context, end: &str) -> u64 {
     u64::from_be_bytes(*half.expect("a SHA-256 has 32 bytes"))
 }
 
-/// Returns the UUID of version 4 with these halves.
+/// Returns the version-4 UUID with these first and last 64 bits.
 fn uuid(first: u64, second: u64) -> Uuid {
     let bytes = Uuid::from_u64_pair(first, second).into_bytes();
     Builder::from_random_bytes(bytes).into_uuid()
@@ -110,10 +110,10 @@ mod tests {
     /// These values are stored on servers. If they change, existing integrations no longer match their entries.
     #[test]
     fn references_never_change() {
-        let parked = ReferenceId::placeholder(Uuid::from_u128(1).into());
+        let placeholder = ReferenceId::placeholder(Uuid::from_u128(1).into());
         insta::assert_snapshot!(own(A, "corporate-okta").nth(1), @"06e2baf2-4283-423d-af90-ab36c0e75a61");
         insta::assert_snapshot!(own(A, "corporate-okta").nth(2), @"06e2baf2-4283-423d-a5f3-16a1eefb90dd");
-        insta::assert_snapshot!(parked, @"38967514-09e7-405b-9b8f-2662c216658c");
+        insta::assert_snapshot!(placeholder, @"38967514-09e7-405b-9b8f-2662c216658c");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Returns true if integrations may send scores to the tenant. A pattern must match the whole host; the port is ignored.
+    /// Returns true if integrations may send scores to the tenant. A pattern must match the whole host. The port is ignored.
     pub fn allows_tenant(&self, tenant: &TenantUrl) -> bool {
         let Some(allowed) = &self.allowed_tenants else {
             return true;

@@ -35,7 +35,7 @@ struct FailedAttempt {
     retry: Retry,
 }
 
-/// Whether a retry may succeed. A message delivered twice has the same ID.
+/// Chance that a retry succeeds. A message delivered twice has the same ID.
 enum Retry {
     Never,
     AfterPause,

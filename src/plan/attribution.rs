@@ -113,7 +113,7 @@ pub fn of_field(log: &AuditLog, subject: Subject<'_>, field: Field, live: &Field
             if *created == id =>
         {
             match logged.as_ref().map(same) {
-                // A create sets every field that it sends; no earlier write exists.
+                // A create sets every field that it sends. There is no earlier write.
                 Some(Some(true) | None) | None => EntryEvidence::Origin,
                 Some(Some(false)) => EntryEvidence::Differs,
             }
@@ -134,8 +134,8 @@ pub fn creation(log: &AuditLog, id: IntegrationId) -> Attribution {
     })
 }
 
-/// Returns the author who deleted the integration of an entry: the one of the pinned ID, or else the one that the log last saw with the
-/// reference or tenant of the entry.
+/// Returns the author who deleted the integration of an entry: the integration with the pinned ID, or else the last logged integration
+/// with the reference or tenant of the entry.
 pub fn deletion(log: &AuditLog, pinned: Option<IntegrationId>, declared: &Fields) -> Attribution {
     let is_meant = |logged: &LoggedFields| {
         let logged = |field| logged.get(&field).and_then(Option::as_ref);
@@ -161,7 +161,7 @@ pub fn deletion(log: &AuditLog, pinned: Option<IntegrationId>, declared: &Fields
     })
 }
 
-/// Evidence of an entry on the value in question.
+/// Evidence of a log entry about the current value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum EntryEvidence {
     /// The entry is about something else.

@@ -1,8 +1,8 @@
 //! Conflicts: a `reference_id` or `tenant_url` that two integrations would have.
 //!
-//! It is unknown whether the API requires unique values (`schema/api.md`, Integrations), and the next run cannot distinguish two
-//! integrations with one key unless the file says how. So two entries may share a key only if both declare it, both are pinned, and the
-//! pins or the references differ. An entry cannot take a key from an unlisted integration that stays. A key that an entry already shares
+//! It is unknown whether the API requires unique values (`schema/api.md`, Integrations), and the next run can distinguish two
+//! integrations with one key only if the file does. So two entries may share a key only if both declare it, both are pinned, and the pins
+//! or the references differ. An entry cannot take a key from an unlisted integration that stays. A key that an entry already shares
 //! with an unlisted integration is not checked.
 
 use std::collections::{HashMap, HashSet};

@@ -90,7 +90,7 @@ pub(super) fn check_guards(
     violations
 }
 
-/// Returns the reason and the override flag if the limits or the file deny; `None` if neither does.
+/// Returns the reason and the override flag if the limits or the file deny; `None` if both allow.
 fn denial(
     limits: GuardMode,
     file: GuardMode,
@@ -187,7 +187,7 @@ fn protected(desired: &DesiredAccount, changes: &[Change], limits: &Limits) -> V
         return Vec::new();
     }
     let refusal = |change: &Change| {
-        let (harm, before) = (harm(change)?, change.before.as_ref()?);
+        let (effect, before) = (effect(change)?, change.before.as_ref()?);
         let id = change.origin.integration_id?;
         let addresses = [change.address.clone(), Address::UnlistedIntegration(id)];
         let covers =
@@ -196,7 +196,7 @@ fn protected(desired: &DesiredAccount, changes: &[Change], limits: &Limits) -> V
             Some(item) => (item, "by the limits"),
             None => (by_file.iter().find(covers)?, "guards.protected"),
         };
-        let reason = format!("{harm}, but {} is protected ({whose})", item.text);
+        let reason = format!("{effect}, but {} is protected ({whose})", item.text);
         Some(GuardViolation::of(change, Guard::Protected, reason))
     };
     changes.iter().filter_map(refusal).collect()
@@ -238,7 +238,7 @@ pub(super) fn unmatched_protected_item(item: &ProtectedItem) -> Note {
 
 /// Returns the forbidden effect of a change on a protected integration. A new tenant_url or reference_id is one, because the item might
 /// not match afterwards.
-fn harm(change: &Change) -> Option<&'static str> {
+fn effect(change: &Change) -> Option<&'static str> {
     match change::weakening(change.kind, change.before.as_ref(), change.after.as_ref())? {
         Weakening::Deleted => Some("would be deleted"),
         Weakening::Replaced => Some("would be replaced"),

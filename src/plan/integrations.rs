@@ -290,8 +290,8 @@ impl ReferenceAssigner<'_> {
     }
 
     /// Sets a reference, so that no request lacks one: without it, a server generates a random one and may drop the current one
-    /// (`schema/api.md`, Integrations). If no other field is written, an unset reference stays unset. An ignored reference is sent exactly
-    /// as it is live, even if it is unset.
+    /// (`schema/api.md`, Integrations). If no other field is written, an unset reference stays unset. An ignored reference is sent with
+    /// its live value, even if it is unset.
     fn complete(&self, matched: &MatchedEntry<'_>, after: &mut Fields, today: Date) {
         let before = matched.live().map(|live| &live.fields);
         let is_written = before != Some(&*after);

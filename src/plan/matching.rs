@@ -1,6 +1,6 @@
 //! Matching of entries and live integrations. No state is stored, so every run matches again.
 //!
-//! Four passes over all entries, each over the unmatched rest: the pinned `id`, an equal `reference_id`, an equal `tenant_url` and
+//! Entries are matched in four rounds, each with the unmatched rest: the pinned `id`, an equal `reference_id`, an equal `tenant_url` and
 //! type, and a generated reference of the same type. The tenant comes before the generated reference, because the URL in Okta should stay
 //! with its tenant. An unset reference equals nothing. Several live integrations for one entry are a tie: the entry's tenant and type decide
 //! between equal references, and its generated reference between equal tenants. If nothing decides, or if several entries match one live

@@ -1,5 +1,5 @@
-//! Notes: facts about a plan that are not changes; and errors of single entries. With an error, the rest of the account is planned and shown,
-//! but nothing is written to the account.
+//! Notes are facts about a plan that are not changes. Plan errors concern single entries: the rest of the account is planned and shown,
+//! but the account is not changed.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! Converts changes to operations in an order that is safe to interrupt anywhere.
 //!
 //! Behaviors come first, then creates, updates and deletes of integrations, so that scores are always exported. An operation that frees
-//! a `reference_id` or `tenant_url` comes before the one that takes it, because the API may require unique values (`schema/api.md`,
+//! a `reference_id` or `tenant_url` comes before the operation that takes it, because the API may require unique values (`schema/api.md`,
 //! Integrations). A cycle of updates is broken with a *placeholder*: one field of one integration temporarily gets a value that no other
 //! integration can have. An entry is never matched by a field that it changes, so the next run still finds that integration.
 
@@ -247,7 +247,7 @@ impl<'a> TopologicalSort<'a, '_> {
                 }
                 State::InProgress(_) => {
                     let key = key.expect("only updates wait in a circle, and they wait for keys");
-                    self.park(other, key);
+                    self.use_placeholder(other, key);
                 }
             }
         }
@@ -283,8 +283,8 @@ impl<'a> TopologicalSort<'a, '_> {
         self.freed_at.get(&(step, field)).copied()
     }
 
-    /// Gives a waiting update a placeholder for one contested key.
-    fn park(&mut self, index: usize, key: UniqueKey<'a>) {
+    /// Adds an operation that replaces one contested key of a waiting update with a placeholder.
+    fn use_placeholder(&mut self, index: usize, key: UniqueKey<'a>) {
         if self.freed_at(index, key).is_some() {
             return;
         }
@@ -294,11 +294,11 @@ impl<'a> TopologicalSort<'a, '_> {
                 "creates free nothing and deletes wait for nothing, so only updates wait in a circle"
             )
         };
-        let State::InProgress(parked) = &self.states[index] else {
+        let State::InProgress(earlier) = &self.states[index] else {
             unreachable!("only a step that still waits is parked")
         };
-        let (before, depends_on) = match parked {
-            Some(parked) => (&parked.fields, vec![parked.operation]),
+        let (before, depends_on) = match earlier {
+            Some(earlier) => (&earlier.fields, vec![earlier.operation]),
             None => (before, Vec::new()),
         };
         let mut fields = before.clone();
@@ -344,8 +344,8 @@ impl<'a> TopologicalSort<'a, '_> {
             .iter()
             .filter_map(|(key, other)| self.freed_at(*other, (*key)?))
             .collect();
-        if let State::InProgress(Some(parked)) = &self.states[index] {
-            depends_on.push(parked.operation);
+        if let State::InProgress(Some(placeholder)) = &self.states[index] {
+            depends_on.push(placeholder.operation);
         }
         if let Some(deletion) = step.after {
             let keys = self.steps[deletion].frees().into_iter();
@@ -374,7 +374,7 @@ impl<'a> TopologicalSort<'a, '_> {
             }
             StepKind::Update { id, before, after } => {
                 let before = match &self.states[index] {
-                    State::InProgress(Some(parked)) => &parked.fields,
+                    State::InProgress(Some(placeholder)) => &placeholder.fields,
                     _ => before,
                 };
                 let effect = step.effect(Some(before), Some(after));

@@ -98,8 +98,8 @@ impl LevelPolicies {
 impl PolicyName {
     /// Returns the name for a list, truncated. A name with separators is quoted.
     pub fn shown(&self) -> String {
-        const LONGEST: usize = 60;
-        let mut name: String = self.name.chars().take(LONGEST).collect();
+        const MAX_CHARS: usize = 60;
+        let mut name: String = self.name.chars().take(MAX_CHARS).collect();
         if name.len() < self.name.len() {
             name.push('…');
         }
@@ -310,7 +310,7 @@ struct MatchOutcomes(u8);
 impl MatchOutcomes {
     const NOBODY: MatchOutcomes = MatchOutcomes::of(false, false);
     const ANY: MatchOutcomes = MatchOutcomes(0b1111);
-    /// Both or neither user matches.
+    /// Both users match, or none does.
     const MAYBE: MatchOutcomes = MatchOutcomes(0b1001);
 
     const fn of(level: bool, other: bool) -> MatchOutcomes {
@@ -400,7 +400,7 @@ impl<'a> LevelComparison<'a> {
     }
 }
 
-/// Returns the groups in dependency order, without those that lead to a cycle (Kahn's algorithm).
+/// Returns the groups in dependency order, without the groups that lead to a cycle (Kahn's algorithm).
 fn in_order(access: &Access) -> Vec<&str> {
     let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
     let mut used_by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

@@ -141,12 +141,12 @@ impl Unchanged {
     }
 }
 
-/// What a glob names in an account.
+/// Result of matching a glob in an account.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GlobMatch {
-    /// Something that is listed or live, different or not.
+    /// The glob matches a declared or live resource, changed or not.
     Matched,
-    /// Nothing but the id of an integration that is listed under this address.
+    /// The glob matches only the ID of an integration that is declared under this address.
     ListedById(Address),
     /// Unlisted integrations that `destroy` does not delete, because the glob is not the address of one.
     OnlyUnlisted,
@@ -179,7 +179,7 @@ impl AccountPlan {
         CheckedAccount::from(desired).failed(error)
     }
 
-    /// How the account is called in output: its name, else its id.
+    /// Returns the name of the account, else its ID.
     pub fn label(&self) -> &str {
         match &self.name {
             Some(name) => name.as_str(),
@@ -196,14 +196,14 @@ impl AccountPlan {
         }
     }
 
-    /// What the files declare.
+    /// Returns the desired state, as declared in the files.
     pub fn desired(&self) -> &Arc<DesiredAccount> {
         self.desired
             .as_ref()
             .expect("a planned account keeps what it was planned from")
     }
 
-    /// What the plan was made from.
+    /// Returns the live state that the plan was made from.
     pub fn live(&self) -> &Arc<LiveAccount> {
         self.live
             .as_ref()
@@ -216,7 +216,7 @@ impl AccountPlan {
         inputs.expect("a planned account keeps what it was planned from")
     }
 
-    /// Says whether there is something to do that may be done.
+    /// Returns true if the plan has operations and no guard blocks it.
     pub fn is_applicable(&self) -> bool {
         !self.operations.is_empty() && self.violations.is_empty()
     }
@@ -252,7 +252,7 @@ impl AccountPlan {
         });
     }
 
-    /// Says what a glob names in the account. A listed integration has one address, and its id is none.
+    /// Matches a glob against the addresses of the account. A declared integration has no address with its ID.
     pub fn named_by(&self, glob: &Glob) -> GlobMatch {
         let names = |address: &Address| glob.matches(self.label(), address);
         let mut named = self.addresses();
@@ -282,7 +282,7 @@ impl AccountPlan {
         })
     }
 
-    /// Everything in the account that has an address: behaviors that are offered, entries, and what is unlisted.
+    /// Returns all addresses in the account: behaviors, entries, changes and unlisted resources.
     pub fn addresses(&self) -> Vec<Address> {
         let desired = self.desired.iter();
         let live = self.live.iter();

@@ -1,7 +1,7 @@
 //! The saved plan: the inputs of a plan. `show` and `apply --plan` plan again from them.
 //!
 //! The file holds no change, no operation, no error and no violation, so an edited file cannot show one plan and apply another. The
-//! digest detects damage; it is not a signature.
+//! digest detects damage. It is not a signature.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -43,7 +43,7 @@ pub struct SavedPlan {
     pub today: Date,
     pub options: Options,
     pub accounts: Vec<PlanInput>,
-    /// Accounts that could not be planned. They are reported again, and nothing is sent to them.
+    /// Accounts that could not be planned. They are reported again and not changed.
     pub failed: Vec<CheckedAccount>,
 }
 

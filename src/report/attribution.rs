@@ -17,7 +17,7 @@ pub struct Fact {
     pub text: String,
     /// Exact time and request ID.
     pub detail: Option<String>,
-    /// Whether it differs between the accounts of a group.
+    /// True if the fact differs between the accounts of a group.
     pub varies: bool,
 }
 
@@ -111,8 +111,8 @@ fn detail(author: &Author) -> String {
 
 /// Escapes and truncates untrusted text.
 fn shown(text: &str) -> String {
-    const LONGEST: usize = 100;
-    let cut: String = text.chars().take(LONGEST).collect();
+    const MAX_CHARS: usize = 100;
+    let cut: String = text.chars().take(MAX_CHARS).collect();
     let more = if cut.len() < text.len() { "…" } else { "" };
     format!("{}{more}", EscapeInvisible(&cut))
 }

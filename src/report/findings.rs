@@ -129,7 +129,7 @@ fn totals(counts: AuditTotals) -> String {
     format!("{fail} failed{unknown}, {warnings}, {} passed", counts.pass)
 }
 
-/// Returns the findings of the doctor as a list. If no account was checked, `missing` says what it lacks, and all advice is in the last line.
+/// Returns the findings of the doctor as a list. If no account was checked, `missing` is the reason, and all advice is in the last line.
 pub fn doctor(findings: &[Finding], missing: Option<&str>) -> String {
     let counts: AuditTotals = findings.iter().map(|finding| finding.status).collect();
     let Some(missing) = missing else {
@@ -154,7 +154,7 @@ pub fn doctor(findings: &[Finding], missing: Option<&str>) -> String {
     )
 }
 
-/// An audit, ready to be shown.
+/// Texts and rows of an audit for display.
 #[derive(Serialize)]
 struct AuditView {
     /// Totals as sentences.
@@ -162,9 +162,9 @@ struct AuditView {
     /// Titles and rows of the table of checks.
     titles: Vec<&'static str>,
     rows: Vec<Vec<String>>,
-    /// Accounts that could not be read.
+    /// Accounts with read errors.
     unread: Vec<Item>,
-    /// All findings of a single account; of several accounts, those that do not pass, the most severe first.
+    /// All findings of a single account. For several accounts, only findings that do not pass, the most severe first.
     items: Vec<Item>,
     evidence: [String; 2],
 }
@@ -201,7 +201,7 @@ impl AuditView {
         }
     }
 
-    /// Returns the table of checks and the accounts that could not be read.
+    /// Returns the table of checks and the accounts with read errors.
     fn overview(&self, shows_help: bool) -> String {
         let numbers = ["PASS", "WARN", "UNKNOWN", "FAIL"];
         let mut text = table(&self.titles.join("  "), &numbers, self.rows.clone());
@@ -247,7 +247,7 @@ fn rows(audit: &AuditReport, titles: &[&str]) -> Vec<Vec<String>> {
     rows.collect()
 }
 
-/// Returns an audit as text. The error of a single account is the error of the run, so nothing is returned.
+/// Returns an audit as text. The error of a single account is the error of the run, so the text is empty.
 pub(super) fn audit_text(audit: &AuditReport) -> String {
     let view = AuditView::new(audit);
     let bold = style::HEADING;

@@ -19,12 +19,12 @@ use super::format::OutputFormat;
 use super::json;
 use super::table::table;
 
-/// Whether users are shown by name.
+/// Display of users in output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Privacy {
     /// With name and email address.
     Named,
-    /// By pseudonym.
+    /// Users are shown by pseudonym.
     Redacted,
 }
 
@@ -260,8 +260,8 @@ pub fn users_table(users: &[UserRisk], privacy: Privacy) -> String {
     table(titles, &["EVENTS"], rows)
 }
 
-/// Returns one user: the score, and the events it comes from, sorted by time. Redacted, they go without their details, which may hold
-/// anything about anybody.
+/// Returns one user: the score, and the events it comes from, sorted by time. Redacted events have no details, because details may
+/// contain personal data.
 pub fn user(
     account: &AccountId,
     user_id: UserId,

@@ -31,7 +31,7 @@ pub struct Item {
     pub label: &'static str,
     /// Address of the resource and how it was matched. Empty for an item about the account.
     pub title: String,
-    /// Text beside the title.
+    /// Text after the title.
     pub status: String,
     /// The item as the rest of a sentence that starts with the title.
     pub sentence: String,

@@ -17,18 +17,18 @@ pub const MAX_COMMENT_BYTES: usize = 65_536;
 pub const MAX_JOB_SUMMARY_BYTES: usize = 1024 * 1024;
 /// Bytes reserved for the notices about cut items and the footer.
 const RESERVE: usize = 2048;
-/// Maximum number of harmless differences that are not folded.
+/// Maximum number of minor differences that are not folded.
 const MAX_OPEN_ITEMS: usize = 10;
 
 /// Returns a run as Markdown of at most `limit` bytes. Items are cut from the least severe end.
 pub fn markdown(run: &Run, limit: usize) -> String {
     let view = View::new(run, DetailLevel::Grouped);
     let mut room = limit.saturating_sub(RESERVE + view.summary.title.len());
-    let (severe, harmless): (Vec<_>, Vec<_>) = view
+    let (severe, minor): (Vec<_>, Vec<_>) = view
         .items()
         .partition(|(_, item)| item.severity <= Severity::Integration);
-    let is_open = harmless.len() <= MAX_OPEN_ITEMS;
-    let (open, folded): (Vec<_>, Vec<_>) = harmless
+    let is_open = minor.len() <= MAX_OPEN_ITEMS;
+    let (open, folded): (Vec<_>, Vec<_>) = minor
         .into_iter()
         .partition(|(_, item)| item.severity == Severity::Change && is_open);
     let [severe, open, folded] = [severe, open, folded].map(|items| -> Vec<String> {
@@ -181,7 +181,7 @@ pub(super) fn code(text: &str) -> String {
     format!("<code>{escaped}</code>")
 }
 
-/// Returns text as it is if nothing in it has a meaning in Markdown, else as code.
+/// Returns text unchanged if it has no Markdown syntax, else as code.
 fn prose(text: &str) -> String {
     let is_word = |c: Option<&char>| c.is_some_and(|c| c.is_alphanumeric());
     let chars: Vec<char> = text.chars().collect();

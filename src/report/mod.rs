@@ -1,7 +1,7 @@
 //! Output formats of plans and results.
 //!
 //! Returns values, never prints. Formats for other programs are rendered from the [`Run`]. Text has ANSI colors that only repeat
-//! symbols and words; the caller strips them if necessary.
+//! symbols and words. The caller strips them if necessary.
 //!
 //! [`view`] selects, groups and sorts what people read; `text`, `markdown`, `html` and `slack` only render it. `sarif`, `junit` and
 //! `prometheus` are for other programs, `diff` shows files before and after.

@@ -1,6 +1,6 @@
 //! Findings as a SARIF 2.1.0 log: each at the line of its declaration, else at the file of its account.
 //!
-//! Unknown results and accounts that could not be read are notifications of the tool, not results (SARIF, section 3.58).
+//! Unknown results and accounts with read errors are notifications of the tool, not results (SARIF, section 3.58).
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};

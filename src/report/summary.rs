@@ -19,7 +19,7 @@ pub struct Summary {
     pub title: String,
     /// The number of accounts after the title, such as ` (60 accounts)`. Empty for one account.
     pub in_accounts: String,
-    /// For drift, the title with the names of the most severe accounts.
+    /// The title. For drift, it includes the names of the most severe accounts.
     pub subject: String,
     /// The result without numbers, such as `Drift in 5 of 60 accounts`. Empty if no account could be read.
     pub headline: String,
@@ -27,7 +27,7 @@ pub struct Summary {
     pub totals: String,
     /// Sentences about weakening changes, unmanaged resources, and accounts that failed, are blocked or ambiguous.
     pub remarks: Vec<String>,
-    /// Whether an apply has results that the totals do not describe.
+    /// True if an apply has results that the totals do not describe.
     pub has_unfinished: bool,
 }
 
@@ -296,7 +296,7 @@ fn troubled_accounts(run: &Run) -> impl Iterator<Item = String> {
     })
 }
 
-/// Returns the numbers of unchanged and unlisted resources, with the names of those that are not shown as items.
+/// Returns the numbers of unchanged and unlisted resources, with the names of the resources not shown as items.
 fn untouched(run: &Run, totals: &Totals, is_destroy: bool) -> String {
     let account = match run.accounts.as_slice() {
         [_] if totals.ambiguous > 0 && !is_destroy => {

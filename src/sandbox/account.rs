@@ -1,4 +1,4 @@
-//! A simulated account: its state, and the API's rules for changes. A rejected change leaves the account as it was.
+//! A simulated account: its state, and the API's rules for changes. A rejected change leaves the account unchanged.
 //!
 //! Independent of HTTP, files and clocks: times and serial numbers are parameters.
 

@@ -2,7 +2,7 @@
 //!
 //! A [`Sandbox`] is served on a socket, or its router is called in-process. In-process tests can pause the time, because all delays and
 //! clocks are tokio's. The sandbox follows `schema/api.md`, and its [`Settings`] where that says *unknown*. It does not use riskform's
-//! client. Start reading at `routes`; each file uses only files above it in this table.
+//! client. Start reading at `routes`. Each file uses only files above it in this table.
 //!
 //! | file | content |
 //! | --- | --- |

@@ -30,7 +30,7 @@ pub(super) struct RateLimitStatus {
     remaining: u32,
     /// Time until the window resets or the block ends.
     resets_in: Duration,
-    /// Whether the request exceeded the limit or came during a block.
+    /// True if the request exceeded the limit or came during a block.
     pub(super) blocked: bool,
 }
 

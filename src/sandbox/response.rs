@@ -116,7 +116,7 @@ macro_rules! recorded_errors {
 }
 
 recorded_errors! {
-    /// No credentials. Without `messages` and `result`.
+    /// Missing credentials. Without `messages` and `result`.
     NO_CREDENTIALS = BAD_REQUEST "400-9106";
     /// Malformed email address and key.
     MALFORMED_PAIR = BAD_REQUEST "400-6003-6102-6103";
@@ -126,7 +126,7 @@ recorded_errors! {
     MALFORMED_TOKEN = BAD_REQUEST "400-6003-6111";
     /// The legacy pair is invalid, restricted or lacks the permission.
     PAIR_REJECTED = BAD_REQUEST "400-10000";
-    /// The token is invalid, restricted or lacks the permission (the API does not say which).
+    /// The token is invalid, restricted or lacks the permission (the API does not distinguish them).
     CREDENTIALS_OR_PERMISSION = FORBIDDEN "403-10000";
     /// The token is invalid or expired.
     INVALID_TOKEN = UNAUTHORIZED "4xx-9109-token";

@@ -88,7 +88,7 @@ impl Store {
         }
     }
 
-    /// Changes an account and stores it. If the change fails or cannot be stored, the account stays as it was.
+    /// Changes an account and stores it. If the change fails or cannot be stored, the account stays unchanged.
     pub(super) fn write<T, E: From<StoreError>>(
         &mut self,
         id: &AccountId,

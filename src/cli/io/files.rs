@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `/dev/stdout`, `/dev/stderr`, `/dev/fd/N` | written to the open stream |
 //! | a device or a pipe, also through a symbolic link | opened and written to |
-//! | any other symbolic link | error, because its target may be chosen by someone else |
+//! | any other symbolic link | error, because its target may be chosen by another user |
 //! | a file, or nothing | written to a temporary file and renamed, so readers see the old or the new content |
 //!
 //! An [`OutputFile`] is opened before the first request, so that an error is found before a write. [`RunFiles`] finds files that are
@@ -110,7 +110,7 @@ pub(crate) enum FileMode {
     Replace,
     /// Replaces a file. Only the owner can read the new one.
     ReplacePrivate,
-    /// The file must not exist, neither when it is opened nor when it is complete. The umask applies.
+    /// The file must not exist when it is opened and when it is complete. The umask applies.
     New,
     /// The same, and only the owner can read the file.
     NewPrivate,
@@ -122,7 +122,7 @@ impl FileMode {
     }
 }
 
-/// Temporary files of the process, also those that no longer exist. Signals concern the whole process, so this is global.
+/// Temporary files of the process, including deleted ones. Signals concern the whole process, so this is global.
 static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// Removes the temporary files before the process exits without dropping its values.
@@ -133,7 +133,7 @@ pub(crate) fn remove_temporary_files() {
     }
 }
 
-/// A file that takes its name when it is complete. If it is dropped before, nothing is left.
+/// A file that takes its name when it is complete. If it is dropped before, it is deleted.
 #[derive(Debug)]
 pub(crate) struct OutputFile {
     pub(crate) path: PathBuf,
@@ -197,9 +197,9 @@ pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Comman
 #[derive(Debug)]
 pub(crate) struct AppendTarget {
     file: File,
-    /// Whether it is a terminal, pipe or device. A file is synced after each line.
+    /// True if the output is a terminal, pipe or device. A file is synced after each line.
     is_stream: bool,
-    /// Whether the last line has no line break.
+    /// True if the last line has no line break.
     is_partial: bool,
 }
 

@@ -35,18 +35,18 @@ struct State {
     args: GlobalArgs,
     /// Arguments of the command, for follow-up commands.
     arguments: ArgMatches,
-    /// Whether GitHub Actions parses the output for workflow commands.
+    /// True if GitHub Actions parses the output for workflow commands.
     in_github_actions: bool,
-    /// Whether standard output must be one JSON document, even after an error.
+    /// True if standard output must be one JSON document, even after an error.
     json: bool,
-    /// Whether anything was printed to standard output.
+    /// True if anything was printed to standard output.
     printed: AtomicBool,
     bar: Mutex<Option<ProgressBar>>,
     /// Files of the run.
     files: Mutex<RunFiles>,
-    /// Whether a report could not be written.
+    /// True if a report could not be written.
     failed: AtomicBool,
-    /// Whether a write was sent to the API.
+    /// True if a write was sent to the API.
     write_sent: AtomicBool,
     ci: Mutex<CiState>,
 }
@@ -207,7 +207,7 @@ impl Output {
             {
                 escape_invisible_json(text)
             }
-            // The writer already quotes workflow commands; the values must stay the same.
+            // The writer already quotes workflow commands. The values must stay the same.
             OutputFormat::Json | OutputFormat::Sarif | OutputFormat::Yaml => text,
             _ => self.escape_commands(&text).into_owned(),
         }
@@ -293,7 +293,7 @@ pub(crate) struct CiState {
     /// Names and values for later steps.
     pub(super) outputs: Vec<(String, String)>,
     pub(super) diagnostics: Vec<Diagnostic>,
-    /// Whether the summary is already written, including errors of accounts.
+    /// True if the summary is already written, including errors of accounts.
     pub(super) has_summary: bool,
 }
 

@@ -66,7 +66,7 @@ impl Progress {
         self.bar.inc(1);
     }
 
-    /// Shows an event of one account. `label` is printed before each address; it is empty for a single account.
+    /// Shows an event of one account. `label` is printed before each address and is empty for a single account.
     pub(crate) fn observe(&self, label: &str, event: &ApplyEvent<'_>) {
         match event {
             ApplyEvent::Started { operation } => {
@@ -150,7 +150,7 @@ pub(crate) fn report_waits(output: &Output) -> impl Fn(&ClientEvent) + Send + Sy
 /// The terminal of the process, even if its streams are redirected.
 const TERMINAL: &str = "/dev/tty";
 
-/// Asks for approval on the terminal. Any answer except `yes` is an error.
+/// Prompts for approval on the terminal. Any answer except `yes` is an error.
 pub(crate) async fn confirm(question: &str) -> Result<(), CommandError> {
     if !io::stdin().is_terminal() {
         let message = "cannot ask for approval: no terminal";

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// `KEY enabled level`, `*` for every other and `KEY null` for one that is not managed; `-` leaves a field out.
+/// `KEY enabled level`, `*` for every other and `KEY null` for an unmanaged behavior. `-` omits a field.
 fn declare(desired: &mut DesiredAccount, lines: &[&str]) {
     for line in lines {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -39,7 +39,7 @@ fn a_star_covers_what_is_not_named() {
             0,
             0,
         ),
-        // A named one takes from the star what it leaves out.
+        // A named entry inherits omitted fields from the wildcard.
         (
             &["* true high", "dlp - low", "edr - medium"],
             UnlistedPolicy::Report,
@@ -47,7 +47,7 @@ fn a_star_covers_what_is_not_named() {
             0,
             0,
         ),
-        // What is not managed is neither covered nor unlisted.
+        // An unmanaged behavior is not declared by the wildcard and is not unlisted.
         (
             &["* false -", "dlp null"],
             UnlistedPolicy::Disable,
@@ -139,7 +139,7 @@ fn unmanaged_behavior_must_be_offered_by_the_account() {
     assert_eq!(help, "did you mean imp? available: dlp, edr, imp");
 }
 
-/// Access policies match a level exactly, whichever way it moves; a behavior that is off before or after gives none.
+/// Access policies match a level exactly, so both directions are noted. A behavior that is off before or after assigns no level.
 #[test]
 fn a_changed_level_is_noted() {
     for (declared, notes) in [

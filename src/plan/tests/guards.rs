@@ -1,4 +1,4 @@
-//! What a plan may not do.
+//! Tests of guards, which block plans.
 
 use super::*;
 use crate::model::limits::Limits;
@@ -296,7 +296,7 @@ fn replacing_is_refused_like_deleting() {
     }
 }
 
-/// A slip in `protected` protects nothing, and is told.
+/// A typo in `protected` protects no resource and gets a warning.
 #[test]
 fn unmatched_protected_item_is_a_warning() {
     let live = account(&["a r1", "b"]);

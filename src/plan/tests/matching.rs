@@ -1,4 +1,4 @@
-//! Which live integration is which entry, what can't come true, and what is left alone.
+//! Tests of matching, of conflicts between entries, and of unmanaged resources.
 
 use super::*;
 
@@ -122,7 +122,7 @@ fn sharing_a_key_needs_pins_on_both_sides() {
     let live = account(&["a r1", "b r2"]);
     let plan = planned(&desired(&["x: a r1 id=1", "y: a r1 id=2"]), &live);
     assert_eq!(lines(&plan), ["1 PUT 2 https://a.test r1"]);
-    // What is shared already and not taken anew is left in peace.
+    // A key that an entry already shares is not a conflict.
     let live = account(&["a r1", "a r1"]);
     assert!(
         planned(&desired(&["x: a r1 id=1"]), &live)
@@ -264,7 +264,7 @@ fn ties_are_broken_by_tenant_and_by_generated_reference() {
     }
 }
 
-/// An ambiguous entry hides nothing else of the account, and nothing deletes its candidates.
+/// With an ambiguous entry, the rest of the account is planned, and its candidates are not deleted.
 #[test]
 fn ambiguity_concerns_only_its_entries() {
     let table: &[(&[&str], &[&str], &[&str], &[u128], &[u128])] = &[

@@ -34,7 +34,7 @@ use crate::plan::{
     changes_since, matches, sha256,
 };
 
-/// A reference as [`reference`] reads it; `parked` is one that nobody can have.
+/// Returns a reference in the notation of [`reference`]; `parked` means a placeholder.
 fn shown(reference: Option<&ReferenceId>, desired: &DesiredAccount) -> String {
     let Some(reference) = reference else {
         return "-".to_owned();

@@ -1,4 +1,4 @@
-//! What is to be done, as calls in their order.
+//! Tests of the operations of a plan and their order.
 
 use super::*;
 

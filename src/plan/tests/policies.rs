@@ -1,4 +1,4 @@
-//! Which policies act on a level, against an evaluation that knows nothing of the planner's; and identity providers by name.
+//! Tests of the policies that use a level, compared with an independent evaluation. Tests of identity providers by name.
 
 use fastrand::Rng;
 use serde_json::json;
@@ -64,8 +64,8 @@ fn access(policies: &[(&str, &str)], groups: &[(&str, &str)]) -> Access {
 }
 
 fn names(word: &str, access: &Access) -> Vec<String> {
-    let acted_on = policies_for_level(&level(word), access);
-    acted_on
+    let in_use = policies_for_level(&level(word), access);
+    in_use
         .policies
         .into_iter()
         .map(|policy| policy.name)
@@ -119,7 +119,7 @@ fn policies_act_on_levels() {
     );
 }
 
-/// Everything else being equal means: every answer that the other rules could give, each time that they are asked. References are
+/// Evaluates policy rules for a user. `answers` supplies a result each time that a rule of another kind is evaluated. References are
 /// followed `depth` times, which covers each cycle of the few groups here more than once.
 fn matches_user(
     rules: &PolicyRules,
@@ -137,14 +137,14 @@ fn matches_user(
             Some(group) => matches_user(group, user, access, depth - 1, answers),
         },
     };
-    // No shortcuts, for the same reason.
+    // Every rule is evaluated, so that the number of answers is always the same.
     let include: Vec<bool> = rules.include.iter().map(&mut one).collect();
     let exclude: Vec<bool> = rules.exclude.iter().map(&mut one).collect();
     let require: Vec<bool> = rules.require.iter().map(&mut one).collect();
     include.contains(&true) && !exclude.contains(&true) && !require.contains(&false)
 }
 
-/// Whether one group leads to another, or is it.
+/// Returns true if `to` is the group `from` or is reachable from it.
 fn leads(access: &Access, from: &str, to: &str) -> bool {
     let mut seen = vec![from.to_owned()];
     let mut next = 0;
@@ -203,7 +203,7 @@ fn the_policies_named_are_those_of_an_independent_evaluation() {
         let decision = *rng.choice(["allow", "deny"].iter()).unwrap();
         let text = format!("{decision} {}", rules(&mut rng));
         let access = access(&[("p", &text)], &groups);
-        // A group that leads to itself may match anybody; the evaluation below knows one answer.
+        // A group that leads to itself has no defined members, but the evaluation below returns one result.
         let is_undefined = access.groups.iter().any(|(id, group)| {
             let mut groups = group.groups();
             groups.any(|other| leads(&access, other, id))
@@ -259,7 +259,7 @@ fn the_policies_named_are_those_of_an_independent_evaluation() {
     assert!(acting > 100 && idle > 100, "{acting} and {idle}");
 }
 
-/// Somebody else wrote the groups: a chain as long as the longest list neither exhausts the stack nor takes long.
+/// Groups are untrusted input. A chain as long as the longest list must not overflow the stack or take long.
 #[test]
 fn long_chains_and_large_circles_are_followed() {
     let length = 5_000;
@@ -285,13 +285,13 @@ fn long_chains_and_large_circles_are_followed() {
 }
 
 #[test]
-fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
+fn losing_a_used_level_is_blocked_if_denied() {
     // Live: dlp=true/medium, edr=false/medium, imp=true/extreme.
     let read = |access: Access| Context {
         audit_log: Fetched::Skipped,
         access: Fetched::Loaded(access),
     };
-    let acted_on = read(access(&[("Finance", "deny medium+high")], &[]));
+    let in_use = read(access(&[("Finance", "deny medium+high")], &[]));
     let idle = read(access(&[("Finance", "deny high")], &[]));
     let failed = Context {
         audit_log: Fetched::Skipped,
@@ -308,24 +308,24 @@ fn a_level_that_is_acted_on_is_not_lost_where_the_file_denies_it() {
         Option<String>,
     )] = &[
         (
-            &acted_on,
+            &in_use,
             &[("dlp", None, Some(RiskLevel::High))],
             Some(format!(
                 "{gone}; 1 policy uses it (Finance), and guards.policies is deny"
             )),
         ),
         (
-            &acted_on,
+            &in_use,
             &[("dlp", Some(false), None)],
             Some(format!("{gone}; 1 policy uses it")),
         ),
-        // Another behavior gives the level from now on; nothing is lost that was not given; nobody acts on it.
+        // No level is lost: another behavior assigns it, it was not assigned before, or no policy uses it.
         (
-            &acted_on,
+            &in_use,
             &[("dlp", Some(false), None), ("edr", Some(true), None)],
             None,
         ),
-        (&acted_on, &[("imp", Some(false), None)], None),
+        (&in_use, &[("imp", Some(false), None)], None),
         (&idle, &[("dlp", Some(false), None)], None),
         // Fail closed, but only where a level is lost.
         (
@@ -404,7 +404,7 @@ fn a_plan_says_what_acts_on_a_level_before_and_after() {
             "behavior.edr: 2 policies use level medium (Finance, Payroll)",
         ]
     );
-    // In drift, nobody asked for the change.
+    // Notes of drift compare the declared level with the live level.
     let options = Options {
         purpose: Purpose::Drift,
         ..Options::default()
@@ -444,9 +444,9 @@ fn identity_providers_are_found_by_name() {
     let entry = file.integrations.values().next().unwrap();
     assert_eq!(entry.fields.shown(Field::ReferenceId), "i1");
     assert_eq!(warnings(&file), [""; 0]);
-    // Resolved anew, a saved plan's name may lead elsewhere.
+    // The name in a saved plan may resolve to another provider later.
     assert_eq!(changed_identity_providers(&file, &providers), [""; 0]);
-    for (today, moved) in [
+    for (today, current) in [
         (vec![provider("Okta (corp)", "okta", "i9")], r#""i9""#),
         (
             vec![
@@ -463,7 +463,7 @@ fn identity_providers_are_found_by_name() {
         assert_eq!(
             changed_identity_providers(&file, &today),
             [format!(
-                r#"integration.x: identity_provider "Okta (corp)" changed from "i1" to {moved}"#
+                r#"integration.x: identity_provider "Okta (corp)" changed from "i1" to {current}"#
             )]
         );
     }

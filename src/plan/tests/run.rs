@@ -119,7 +119,7 @@ fn saved_plan_rejects_extra_members() {
             continue;
         }
         objects += 1;
-        // Members of result documents, and one that no format has.
+        // Members of result documents, and an unknown member.
         for (name, value) in [
             ("error", json!({ "kind": "entitlement", "message": "no" })),
             ("status", json!("error")),
@@ -175,7 +175,7 @@ fn replacements(value: &Value) -> Vec<Value> {
     others
 }
 
-/// Whatever is changed, the plan is rejected, or `show` and `apply` read the same inputs and so plan the same requests.
+/// After any edit, the plan is rejected, or `show` and `apply` read the same inputs and so plan the same requests.
 #[test]
 fn edited_saved_plan_applies_what_it_shows() {
     let document: Value = serde_json::from_str(&saved().to_json()).unwrap();

@@ -1,16 +1,17 @@
-//! What becomes of integrations as their files change over time: names, tenants and references that move, runs that are killed, and servers
-//! that treat references each in their own way.
+//! Tests of integrations whose files change over time: new names, tenants and references, killed runs, and servers that treat references
+//! differently.
 
 use super::*;
 use crate::plan::change::quoted;
 use crate::plan::{FieldValue, describe};
 
-/// What a server does with the references that it is sent.
+/// Treatment of sent references by the server.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum References {
     Kept,
     Dropped,
-    /// Any but those of Access identity providers are refused, so that a creation is sent once more without one and gets a random one.
+    /// The server accepts only references of Access identity providers. A rejected create is sent again without a reference and gets a
+    /// random one.
     Providers,
 }
 
@@ -99,7 +100,7 @@ impl Server {
     }
 }
 
-/// What the file says, the calls that follow, and words of the notes; or of the error.
+/// Entries of the file, expected requests, and expected words in the notes or the error.
 type Step<'a> = (&'a [&'a str], &'a [&'a str], &'a [&'a str]);
 
 fn play(name: &str, references: References, steps: &[Step<'_>]) {
@@ -143,7 +144,7 @@ fn play(name: &str, references: References, steps: &[Step<'_>]) {
 fn identity_outlasts_what_happens_to_a_file() {
     use References::{Dropped, Kept, Providers};
     let created: Step<'_> = (&["x: a"], &["1 POST https://a.test ~x1"], &[]);
-    let beside = ": created, while unlisted integrations keep receiving scores";
+    let other_keeps_scores = ": created, while unlisted integrations keep receiving scores";
     let alone = "only by its generated reference; https://a.test will stop receiving scores";
     let table: &[(&str, References, &[Step<'_>])] = &[
         ("renamed", Kept, &[created, (&["y: a"], &[], &[])]),
@@ -161,7 +162,11 @@ fn identity_outlasts_what_happens_to_a_file() {
             Kept,
             &[
                 created,
-                (&["y: b"], &["1 POST https://b.test ~y1"], &[beside]),
+                (
+                    &["y: b"],
+                    &["1 POST https://b.test ~y1"],
+                    &[other_keeps_scores],
+                ),
             ],
         ),
         (
@@ -216,7 +221,7 @@ fn identity_outlasts_what_happens_to_a_file() {
                 (
                     &["x: b", "y: c", "z: d"],
                     &["1 POST https://d.test ~z2"],
-                    &[beside],
+                    &[other_keeps_scores],
                 ),
             ],
         ),
@@ -309,7 +314,11 @@ fn identity_outlasts_what_happens_to_a_file() {
             &[
                 created,
                 (&["x: a off"], &["1 PUT 1 https://a.test ~x1 off"], &[]),
-                (&["x: b"], &["1 POST https://b.test ~x1"], &[beside]),
+                (
+                    &["x: b"],
+                    &["1 POST https://b.test ~x1"],
+                    &[other_keeps_scores],
+                ),
             ],
         ),
         (
@@ -322,7 +331,11 @@ fn identity_outlasts_what_happens_to_a_file() {
                     &["1 PUT 1 https://a.test r-random-0 off"],
                     &[],
                 ),
-                (&["x: b"], &["1 POST https://b.test ~x1"], &[beside]),
+                (
+                    &["x: b"],
+                    &["1 POST https://b.test ~x1"],
+                    &[other_keeps_scores],
+                ),
             ],
         ),
     ];
@@ -367,7 +380,7 @@ fn oldest_exact_duplicate_belongs_to_the_entry() {
         (&["x: a r1"], &["a r1", "a r1"], Ok(2)),
         (&["x: a"], &["a r9", "a r9"], Ok(2)),
         (&["x: a"], &["a ~y1", "a ~y1"], Ok(2)),
-        // Without a reference, or not quite alike.
+        // Without a reference, or with different references.
         (&["x: a"], &["a", "a"], Err("tenant_url")),
         (&["x: a"], &["a ~x1", "a ~x2"], Err("tenant_url")),
         (
@@ -378,16 +391,16 @@ fn oldest_exact_duplicate_belongs_to_the_entry() {
     ];
     for (entries, integrations, expected) in table {
         let mut live = account(integrations);
-        // The last is the eldest.
+        // The last integration is the oldest.
         for (age, integration) in live.integrations.iter_mut().rev().enumerate() {
             integration.created_at = format!("2026-01-0{}T00:00:00Z", age + 1);
         }
         let desired = desired(entries);
         let found = matches(&desired, &live);
         match expected {
-            Ok(elder) => {
+            Ok(oldest) => {
                 let (taken, _) = found.entries[0].found.unwrap();
-                assert_eq!(taken.id, id(*elder), "{entries:?} in {integrations:?}");
+                assert_eq!(taken.id, id(*oldest), "{entries:?} in {integrations:?}");
                 let unlisted = integrations.len() - 1;
                 assert_eq!(found.unlisted.len(), unlisted);
                 let notes: Vec<String> = found.notes.iter().map(ToString::to_string).collect();
@@ -426,9 +439,10 @@ fn pinned_integration_is_no_duplicate() {
     assert_eq!(found.notes.len(), 0);
 }
 
-/// Where live has no reference and is written anyway, ours goes along; that alone is no change, and it weakens nothing.
+/// A live integration without a reference gets the generated one if another field changes. The reference alone is not a change and does not
+/// weaken protection.
 #[test]
-fn our_own_reference_goes_along_with_a_change() {
+fn generated_reference_is_sent_with_another_change() {
     assert!(
         planned(&desired(&["x: a"]), &account(&["a"]))
             .changes
@@ -478,8 +492,8 @@ fn our_own_reference_goes_along_with_a_change() {
     );
 }
 
-/// Operations go out side by side, so a run that is killed leaves any set of them done that holds what each of its own needs. From each the
-/// next plan finds every entry where it was, and brings it to its end.
+/// Operations run concurrently, so a killed run may leave any set of operations done that includes their dependencies. After each set, the
+/// next plan matches every entry with the same integration and completes it.
 #[test]
 fn killed_anywhere_no_entry_loses_its_id() {
     let table: &[(&[&str], &[&str])] = &[
@@ -598,7 +612,8 @@ fn destroy_names_what_its_entries_would_fit_next() {
     }
 }
 
-/// With `unlisted: delete`, what is unlisted goes last, and apart; what stands in an entry's way goes with the entries.
+/// With `unlisted: delete`, unlisted integrations are deleted last, in a separate wave. If one blocks an entry, it is deleted with the
+/// entries.
 #[test]
 fn unlisted_integrations_are_deleted_in_a_separate_wave() {
     let mut file = desired(&["x: b r1", "n: c"]);
@@ -625,15 +640,19 @@ fn unlisted_integrations_are_deleted_in_a_separate_wave() {
 
 #[test]
 fn two_entries_share_a_key_only_if_other_keys_differ() {
-    let told_apart = "different values of reference_id";
+    let distinguishable = "different values of reference_id";
     let declare = "set it in both and pin each with `id:`";
     let table: &[(&[&str], &[&str], Option<&str>)] = &[
-        // Pinned to live ones, or to gone ones with different references: two deleted twins come back.
+        // Pinned to live integrations, or to deleted ones with different references: two deleted duplicates are created again.
         (&["x: a r1 id=1", "y: a r1 id=2"], &["a r1", "b r2"], None),
         (&["x: a r1 id=8", "y: a r2 id=9"], &[], None),
-        (&["x: a r1 id=8", "y: a r1 id=9"], &[], Some(told_apart)),
-        (&["x: a id=8", "y: a id=9"], &[], Some(told_apart)),
-        // Not declared by both: it only stays as it is.
+        (
+            &["x: a r1 id=8", "y: a r1 id=9"],
+            &[],
+            Some(distinguishable),
+        ),
+        (&["x: a id=8", "y: a id=9"], &[], Some(distinguishable)),
+        // Not declared by both entries: at least one entry keeps its live value.
         (
             &["x: a r1 id=1", "y: b id=2"],
             &["a r1", "b r1"],
@@ -644,7 +663,7 @@ fn two_entries_share_a_key_only_if_other_keys_differ() {
             &["a r1", "b r1"],
             Some(declare),
         ),
-        // Shared with what is unlisted, and not taken anew.
+        // Already shared with an unlisted integration.
         (&["x: a r1 id=1"], &["a r1", "a r1"], None),
         (&["x: a r1 id=1"], &["a", "b r1"], Some("add integration[")),
     ];

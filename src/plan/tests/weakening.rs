@@ -1,4 +1,4 @@
-//! What weakens protection, in both directions.
+//! Tests of changes that weaken protection, in both directions.
 
 use super::*;
 
