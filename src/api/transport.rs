@@ -227,8 +227,8 @@ impl HttpTransport {
 /// Start of the HTTP client's message for a CONNECT that the proxy refused.
 const TUNNEL: &str = "tunnel error: ";
 
-/// Returns the certificates of the system's bundle, if it has one. The HTTP client would also read the directory
-/// that holds the same certificates in separate files, which takes longer than a request.
+/// Returns the certificates of the system's bundle, if it has one. The HTTP client would also read the directory that holds the same
+/// certificates in separate files, which takes longer than a request.
 #[cfg(target_os = "linux")]
 fn system_bundle() -> Vec<Certificate> {
     let Some(file) = openssl_probe::probe().cert_file else {
