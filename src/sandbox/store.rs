@@ -97,16 +97,20 @@ impl Store {
     ) -> Result<T, E> {
         self.serials += 1;
         let serial = self.serials;
-        let before = self.accounts.get(id).cloned();
+        let is_new = !self.accounts.contains_key(id);
+        // Only a failed save leaves a changed account. A copy includes the audit log, so it takes longer with each write.
+        let file = self.file.as_ref();
+        let before = file.and_then(|_| self.accounts.get(id).cloned());
         let initial = || Account::initial(id);
         let account = self.accounts.entry(id.clone()).or_insert_with(initial);
         let done = change(account, Stamp { now, serial });
         let done = done.and_then(|done| Ok(self.save().map(|()| done)?));
         if done.is_err() {
-            match before {
-                Some(before) => self.accounts.insert(id.clone(), before),
-                None => self.accounts.remove(id),
-            };
+            if let Some(before) = before {
+                self.accounts.insert(id.clone(), before);
+            } else if is_new {
+                self.accounts.remove(id);
+            }
         }
         done
     }
