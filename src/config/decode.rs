@@ -436,8 +436,10 @@ impl Decoder<'_> {
             }
             self.fill(&mut text, span)?;
         }
-        let (value, mistake) = scalar.check(&text);
-        if let Some((code, message, help)) = mistake {
+        let value = scalar.value(&text);
+        if self.today.is_none()
+            && let Some((code, message, help)) = scalar.problem(&text, value.is_some())
+        {
             self.error(span, code, &format!("{path}{message}"), &help);
         }
         value

@@ -106,20 +106,28 @@ impl Scalar {
         is_name || matches!(self, Scalar::Path | Scalar::TokenVariable)
     }
 
-    /// Returns the typed value of a text, and an error if there is none, or a warning. Its message follows the key.
-    pub(super) fn check(self, text: &Text<'_>) -> (Option<Yaml>, Option<Mistake>) {
-        // A block scalar ends with a line break.
-        let value = match self {
-            Scalar::BehaviorKey | Scalar::IntegrationName => text.value.as_str(),
-            _ => text.value.trim_end_matches('\n'),
-        };
-        match self.parse(value, text) {
-            Some(typed) => (Some(typed), self.warning(value)),
-            None => (None, Some(self.mistake(text, value))),
+    /// Returns the typed value of a text, or `None` if the type does not accept it.
+    pub(super) fn value(self, text: &Text<'_>) -> Option<Yaml> {
+        self.parse(self.content(text), text)
+    }
+
+    /// Returns an error for a text without a value, or a warning. Its message follows the key.
+    pub(super) fn problem(self, text: &Text<'_>, is_valid: bool) -> Option<Mistake> {
+        let content = self.content(text);
+        match is_valid {
+            true => self.warning(content),
+            false => Some(self.mistake(text, content)),
         }
     }
 
-    /// Returns the typed value of a text, or `None` if the type does not accept it.
+    /// Returns a text without the line break at the end of a block scalar.
+    fn content<'t>(self, text: &'t Text<'_>) -> &'t str {
+        match self {
+            Scalar::BehaviorKey | Scalar::IntegrationName => &text.value,
+            _ => text.value.trim_end_matches('\n'),
+        }
+    }
+
     fn parse(self, value: &str, text: &Text<'_>) -> Option<Yaml> {
         let is_url = || value.parse::<TenantUrl>().is_ok();
         let is_valid = match self {
@@ -211,12 +219,13 @@ impl Scalar {
                 && value.contains('.')
                 && format!("https://{value}").parse::<TenantUrl>().is_ok()
         };
-        let organization = || value.parse::<TenantUrl>().ok()?.organization();
-        let is_admin = || organization().is_some_and(|name| name.ends_with("-admin"));
+        let url = (self == Scalar::TenantUrl).then(|| TenantUrl::from_live(value));
+        let organization = url.and_then(|url| url.organization());
+        let is_admin = |name: &String| name.ends_with("-admin");
         let (code, message, help) = row! { self, else return None;
-            Scalar::TenantUrl if organization().is_none() => NotAnOktaOrganization, " is not an Okta domain; scores will not arrive",
+            Scalar::TenantUrl if organization.is_none() => NotAnOktaOrganization, " is not an Okta domain; scores will not arrive",
                 "use the organization's Okta URL, such as `https://corp.okta.com`, not a custom domain";
-            Scalar::TenantUrl if is_admin() => AdminHost, " is an Okta admin console URL; scores will not arrive",
+            Scalar::TenantUrl if organization.as_ref().is_some_and(is_admin) => AdminHost, " is an Okta admin console URL; scores will not arrive",
                 "remove `-admin` from the host";
             Scalar::ReferenceId if !is_uuid(value) => ReferenceNotUuid, " is not a UUID; Access identity provider IDs are UUIDs",
                 "use the ID of the identity provider, or set its name in `identity_provider`";

@@ -1,7 +1,7 @@
 //! Texts of files: spans, locations, and the source line shown with a location.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 
@@ -49,8 +49,21 @@ pub(super) struct Sources(Vec<Source>);
 struct Source {
     name: Arc<str>,
     text: Arc<str>,
-    /// Number of bytes before the first line with a credential; 0 unless it is known to be a desired-state file.
-    shown_bytes: usize,
+    /// True if it is known to be a desired-state file. Others are not shown.
+    is_known: bool,
+    /// Number of bytes before the first line with a credential, for the first excerpt. Most texts have no diagnostic.
+    shown_bytes: OnceLock<usize>,
+}
+
+impl Source {
+    /// Returns the part that excerpts may show.
+    fn shown(&self) -> &str {
+        let shown_bytes = || first_credential(&self.text);
+        match self.is_known {
+            true => &self.text[..*self.shown_bytes.get_or_init(shown_bytes)],
+            false => "",
+        }
+    }
 }
 
 impl Sources {
@@ -60,15 +73,15 @@ impl Sources {
         self.0.push(Source {
             name: name.into(),
             text: text.into(),
-            shown_bytes: 0,
+            is_known: false,
+            shown_bytes: OnceLock::new(),
         });
         SourceId(id)
     }
 
     /// Marks a text as a desired-state file.
     pub(super) fn mark_known(&mut self, id: SourceId) {
-        let source = &mut self.0[id.0 as usize];
-        source.shown_bytes = first_credential(&source.text);
+        self.0[id.0 as usize].is_known = true;
     }
 
     fn get(&self, id: SourceId) -> &Source {
@@ -102,7 +115,7 @@ impl Sources {
         let source = self.get(span.source);
         let (name, line, column) = (Arc::clone(&source.name), span.line, span.column);
         let region = (line > 0).then(|| {
-            let (excerpt, range) = excerpt(&source.text[..source.shown_bytes], span);
+            let (excerpt, range) = excerpt(source.shown(), span);
             let width = excerpt[range.clone()].chars().count();
             Region {
                 line,

@@ -168,9 +168,9 @@ impl TenantUrl {
 
     /// Returns the normalized host without port, or `None` if a live value is not a valid tenant URL.
     pub fn host(&self) -> Option<String> {
-        normalize(&self.0).ok()?;
-        let url = Url::parse(self.normalized()).ok()?;
-        url.host_str().map(str::to_owned)
+        let url = normalize(&self.0).ok()?;
+        let authority = url.strip_prefix("https://")?;
+        authority.split(':').next().map(str::to_owned)
     }
 
     /// Returns the normalized form, for comparisons and digests.
