@@ -20,8 +20,9 @@ pub(super) fn page(run: &Run) -> String {
 /// Style of all pages.
 pub(super) const STYLE: &str = include_str!("style.css");
 
-/// Renders a template.
+/// Renders a page from its template, which begins with the title.
 pub(super) fn render(template: &str, shown: impl Serialize) -> String {
+    let template = [include_str!("head.html"), template].concat();
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -34,6 +35,6 @@ pub(super) fn render(template: &str, shown: impl Serialize) -> String {
     );
     environment.add_filter("capitalize_first", |text: String| capitalized(&text));
     environment
-        .render_str(template, Value::from(Serde(shown)))
+        .render_str(&template, Value::from(Serde(shown)))
         .expect("the template fits what it is given")
 }
